@@ -1,0 +1,75 @@
+# 縁 Enishi: every task of the project. `make help` lists them.
+
+PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; exit; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.stamp
+UV_VERSION := 0.13.9
+STAGE ?= prod
+REGION ?=
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help up demo reset test check format bench package deploy lock clean
+
+help: ## この一覧 / this list
+	@printf '\n  \033[1m縁 Enishi\033[0m\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\n'
+
+up: $(STAMP) ## ここで全部を動かす（AWSもLINEも不要） / run everything here, no AWS and no LINE account needed
+	@$(BIN)/python -m local.up
+
+demo: $(STAMP) ## 30日のシナリオを約1分で見る / watch a 30-day scenario in about a minute
+	@$(BIN)/python -m local.demo
+
+reset: ## ここのデータを忘れる / forget the data kept here
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.up --reset; else rm -rf .local; fi
+
+test: $(STAMP) ## すべてのテスト / all tests
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## 書式・型・層・家のきまり / format, lint, types, layers, house rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/house
+
+format: $(STAMP) ## 書式を整える / format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## READMEの数字を測る / measure the figures of the README
+	@$(BIN)/python -m local.bench
+
+package: $(STAMP) ## out/ にデプロイ物を作る / make the deployable bundle in out/
+	@$(BIN)/python -m infra.package out
+
+deploy: $(STAMP) ## AWSへ: make deploy STAGE=prod REGION=ap-northeast-1 / deploy to AWS
+	@$(BIN)/python -m infra.deploy --stage "$(STAGE)" --region "$(REGION)"
+
+lock: $(STAMP) ## 依存の版とハッシュを固定し直す / pin dependencies and hashes anew
+	@$(BIN)/uv pip compile -q --no-emit-index-url --universal --python-version 3.11 --generate-hashes --overrides overrides.txt \
+		--no-header requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile -q --no-emit-index-url --universal --python-version 3.11 --generate-hashes --overrides overrides.txt \
+		--no-header requirements-dev.in -o requirements-dev.txt
+
+clean: ## 作り直せるものを消す / remove what can be made again
+	@rm -rf out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# The environment: made once, brought up to date when the list of requirements changes.
+$(STAMP): requirements-dev.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo 'Python 3.11 以上が必要です（Debian: apt-get install python3 python3-venv） / Python 3.11 or newer is needed.'; exit 1; fi
+	@if ! [ -x $(BIN)/python ]; then \
+		echo '  環境を準備しています（初回のみ、約20秒） / preparing the environment (first time only, about 20 s)'; \
+		$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
+			echo 'venv を作れません。apt-get install python3-venv を実行してください / cannot make a venv: run apt-get install python3-venv.'; \
+			exit 1; }; fi
+	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION) >$(VENV)/setup.log 2>&1 || \
+		{ echo 'uv を取得できません。ネットワークを確かめてください / cannot get uv: check the network ($(VENV)/setup.log).'; exit 1; }
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync -q --require-hashes requirements-dev.txt >$(VENV)/setup.log 2>&1 || \
+		{ echo '依存パッケージを揃えられません / cannot install the requirements ($(VENV)/setup.log).'; exit 1; }
+	@touch $@

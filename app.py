@@ -1,0 +1,57 @@
+"""The face: every route and every Lambda function of Enishi, two lines each; no logic (docs/architecture.md)."""
+
+from typing import Any
+
+from chalice.app import Chalice
+
+from chalicelib.entrypoints import identity_callback, line_webhook, public
+from chalicelib.entrypoints.admin_api import routes as admin_api
+from chalicelib.wiring import world
+
+app = Chalice(app_name="enishi", configure_logs=False)
+app.api.binary_types = ["image/gif"]
+app.register_blueprint(line_webhook.routes)
+app.register_blueprint(public.routes)
+app.register_blueprint(identity_callback.routes)
+app.register_blueprint(admin_api.blueprint)
+
+
+# Declared here and not in blueprints: a blueprint's Lambda function would skip this file (aws/chalice#1566).
+@app.lambda_function(name="webhook_worker")
+def webhook_worker(event: Any, context: Any) -> Any:
+    """SQS: webhooks and visits."""
+    from chalicelib.entrypoints import webhook_worker as door
+
+    return door.handle(event, world())
+
+
+@app.lambda_function(name="work_worker")
+def work_worker(event: Any, context: Any) -> Any:
+    """SQS: imports, campaigns, scenario entries."""
+    from chalicelib.entrypoints import workers as door
+
+    return door.handle(event, world())
+
+
+@app.lambda_function(name="scenario_steps")
+def scenario_steps(event: Any, context: Any) -> Any:
+    """Step Functions: cohorts."""
+    from chalicelib.entrypoints import scenario_steps as door
+
+    return door.handle(event, world())
+
+
+@app.lambda_function(name="ticks")
+def ticks(event: Any, context: Any) -> Any:
+    """EventBridge Scheduler: campaigns, daily entries, the hourly reconciler."""
+    from chalicelib.entrypoints import workers as door
+
+    return door.tick(event, world())
+
+
+@app.lambda_function(name="feedback")
+def feedback(event: Any, context: Any) -> Any:
+    """SNS: what SES tells about our e-mail."""
+    from chalicelib.entrypoints import feedback as door
+
+    return door.handle(event, world())

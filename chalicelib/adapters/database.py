@@ -1,0 +1,187 @@
+"""DynamoDB in bulk: PartiQL batches, BatchGet, BatchWrite, whole collections and parallel scans."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from chalicelib.adapters.aws import client, translated
+from chalicelib.kernel.errors import PermanentError, TemporaryError
+from chalicelib.ports.database import CONDITION_FAILED, DUPLICATE, Item, Statement
+
+_STATEMENTS = 25  # BatchExecuteStatement and BatchWriteItem take at most 25
+_KEYS = 100  # BatchGetItem takes at most 100
+_LOST = {CONDITION_FAILED, DUPLICATE}
+_THROTTLED = {
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+    "RequestLimitExceeded",
+    "InternalServerError",
+    "TransactionConflict",
+}
+T = TypeVar("T")
+
+
+def to_wire(value: Any) -> dict[str, Any]:
+    """Return a value in DynamoDB's own form. An empty set cannot be stored and raises TypeError."""
+    match value:
+        case str():
+            return {"S": value}
+        case bool():
+            return {"BOOL": value}
+        case int() | float():
+            return {"N": repr(value)}
+        case None:
+            return {"NULL": True}
+        case list() | tuple():
+            return {"L": [to_wire(entry) for entry in value]}
+        case dict():
+            return {"M": {key: to_wire(entry) for key, entry in value.items()}}
+        case set() | frozenset() if value:
+            return {"SS": sorted(value)}
+        case _:
+            raise TypeError(f"DynamoDB cannot keep a {type(value).__name__}")
+
+
+def from_wire(wire: Mapping[str, Any]) -> Any:
+    """Return the plain value of DynamoDB's own form; whole numbers become int."""
+    ((kind, value),) = wire.items()
+    match kind:
+        case "S" | "BOOL" | "B":
+            return value
+        case "N":
+            return int(value) if value.lstrip("-").isdigit() else float(value)
+        case "NULL":
+            return None
+        case "L":
+            return [from_wire(entry) for entry in value]
+        case "M":
+            return {key: from_wire(entry) for key, entry in value.items()}
+        case "SS":
+            return set(value)
+        case _:
+            raise TypeError(f"unexpected attribute type {kind}")
+
+
+def _plain(item: Mapping[str, Mapping[str, Any]]) -> Item:
+    return {name: from_wire(value) for name, value in item.items()}
+
+
+class DynamoDatabase:
+    """Implements ports.database.Database."""
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
+
+    def execute(self, statements: Sequence[Statement]) -> list[str | None]:
+        """Run independent conditional writes; see the port."""
+        outcomes: list[str | None] = []
+        for batch in _batches(statements, _STATEMENTS):
+            outcomes += self._execute_batch(batch)
+        return outcomes
+
+    def _execute_batch(self, batch: list[Statement]) -> list[str | None]:
+        outcomes: dict[int, str | None] = {}
+        todo = list(range(len(batch)))
+        for attempt in range(8):
+            with translated("BatchExecuteStatement"):
+                answer = client("dynamodb").batch_execute_statement(
+                    Statements=[
+                        {"Statement": batch[i].text, "Parameters": [to_wire(value) for value in batch[i].parameters]} for i in todo
+                    ]
+                )
+            again = []
+            for i, response in zip(todo, answer["Responses"], strict=True):
+                code = response.get("Error", {}).get("Code")
+                if code is None or code in _LOST:
+                    outcomes[i] = code
+                elif code in _THROTTLED:
+                    again.append(i)
+                else:
+                    raise PermanentError(f"BatchExecuteStatement: {code}")
+            if not again:
+                return [outcomes[i] for i in range(len(batch))]
+            todo = again
+            self._sleep(min(0.05 * 2**attempt, 2.0))
+        raise TemporaryError("BatchExecuteStatement: throttled")
+
+    def get_many(self, table: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+        """Return the items of these keys; see the port."""
+        found: dict[tuple[str, str], Item] = {}
+        for batch in _batches(dict.fromkeys(keys), _KEYS):
+            todo: list[dict[str, Any]] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in batch]
+            for attempt in range(8):
+                with translated("BatchGetItem"):
+                    answer = client("dynamodb").batch_get_item(RequestItems={table: {"Keys": todo, "ConsistentRead": True}})
+                for raw in answer["Responses"].get(table, []):
+                    item = _plain(raw)
+                    found[(item["pk"], item["sk"])] = item
+                todo = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+                if not todo:
+                    break
+                self._sleep(min(0.05 * 2**attempt, 2.0))
+            else:
+                raise TemporaryError("BatchGetItem: throttled")
+        return found
+
+    def put_many(self, table: str, items: Iterable[Item]) -> None:
+        """Write items without a condition; see the port."""
+        for batch in _batches(items, _STATEMENTS):
+            todo: list[dict[str, Any]] = [
+                {"PutRequest": {"Item": {name: to_wire(value) for name, value in item.items()}}} for item in batch
+            ]
+            for attempt in range(8):
+                with translated("BatchWriteItem"):
+                    answer = client("dynamodb").batch_write_item(RequestItems={table: todo})
+                todo = answer.get("UnprocessedItems", {}).get(table, [])
+                if not todo:
+                    break
+                self._sleep(min(0.05 * 2**attempt, 2.0))
+            else:
+                raise TemporaryError("BatchWriteItem: throttled")
+
+    def query(self, table: str, pk: str, *, prefix: str = "", after: str = "", limit: int = 0) -> list[Item]:
+        """Return the items of a collection; see the port."""
+        values = {":pk": {"S": pk}}
+        condition = "pk = :pk"
+        if prefix:
+            condition += " AND begins_with(sk, :sk)"
+            values[":sk"] = {"S": prefix}
+        arguments: dict[str, Any] = {
+            "TableName": table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": values,
+            "ConsistentRead": True,
+        }
+        if after:
+            arguments["ExclusiveStartKey"] = {"pk": {"S": pk}, "sk": {"S": after}}
+        items: list[Item] = []
+        while True:
+            if limit:
+                arguments["Limit"] = limit - len(items)
+            with translated("Query"):
+                answer = client("dynamodb").query(**arguments)
+            items += [_plain(item) for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer or (limit and len(items) >= limit):
+                return items
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def scan(self, table: str, *, segment: int, segments: int) -> Iterator[Mapping[str, Any]]:
+        """Yield every item of one part; see the port."""
+        arguments: dict[str, Any] = {"TableName": table, "Segment": segment, "TotalSegments": segments, "ConsistentRead": True}
+        while True:
+            with translated("Scan"):
+                answer = client("dynamodb").scan(**arguments)
+            for item in answer["Items"]:
+                yield _plain(item)
+            if "LastEvaluatedKey" not in answer:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _batches(entries: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(entries)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,135 @@
+"""LINE's Messaging API over urllib3: the SDK's import costs 1.6 s (docs/decisions/0003), this one's a tenth of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import urllib3
+
+from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
+from chalicelib.ports.line import BotInfo, LineCredentials, Profile, SendAccepted
+
+# Stateless tokens live 15 minutes (docs: channel access token); a new one is fetched after twelve.
+_TOKEN_SECONDS = 720.0
+_ALREADY_ACCEPTED = 409
+
+
+@lru_cache(maxsize=1)
+def _pool() -> urllib3.PoolManager:
+    return urllib3.PoolManager(maxsize=20, retries=False, timeout=urllib3.Timeout(connect=3.0, read=10.0))
+
+
+class LineApi:
+    """Implements ports.line.Line."""
+
+    def __init__(self, base_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._base_url = base_url
+        self._monotonic = monotonic
+        self._tokens: dict[str, tuple[float, str, str]] = {}
+
+    def send(self, credentials: LineCredentials, verb: str, body: dict[str, Any], retry_key: str = "") -> SendAccepted:
+        """Send by reply, push or multicast; see the port."""
+        headers = {"X-Line-Retry-Key": retry_key} if retry_key else {}
+        status, answered, _ = self._call(
+            credentials, "POST", f"/v2/bot/message/{verb}", body, headers, accept=(200, _ALREADY_ACCEPTED)
+        )
+        already = status == _ALREADY_ACCEPTED
+        name = "x-line-accepted-request-id" if already else "x-line-request-id"
+        return SendAccepted(answered.get(name, ""), already)
+
+    def profile(self, credentials: LineCredentials, user_id: str) -> Profile | None:
+        """Return the profile of a friend; see the port."""
+        status, _, data = self._call(credentials, "GET", f"/v2/bot/profile/{user_id}", accept=(200, 404))
+        if status == 404:
+            return None
+        return Profile(
+            data.get("displayName", ""), data.get("pictureUrl", ""), data.get("language", ""), data.get("statusMessage", "")
+        )
+
+    def link_token(self, credentials: LineCredentials, user_id: str) -> str:
+        """Return a fresh account-link token; see the port."""
+        return str(self._call(credentials, "POST", f"/v2/bot/user/{user_id}/linkToken")[2]["linkToken"])
+
+    def bot_info(self, credentials: LineCredentials) -> BotInfo:
+        """Return the account's own data; see the port."""
+        data = self._call(credentials, "GET", "/v2/bot/info")[2]
+        return BotInfo(data["userId"], data.get("basicId", ""), data.get("displayName", ""), data.get("chatMode", ""))
+
+    def validate(self, credentials: LineCredentials, verb: str, messages: list[dict[str, Any]]) -> list[str]:
+        """Return LINE's complaints about messages; see the port."""
+        path = f"/v2/bot/message/validate/{verb}"
+        status, _, data = self._call(credentials, "POST", path, {"messages": messages}, accept=(200, 400))
+        if status == 200:
+            return []
+        details = data.get("details") or [data]
+        return [f"{detail.get('property', '')}: {detail.get('message', '')}".removeprefix(": ") for detail in details]
+
+    def _call(
+        self,
+        credentials: LineCredentials,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        accept: tuple[int, ...] = (200,),
+    ) -> tuple[int, Any, dict[str, Any]]:
+        for last in (False, True):
+            token = self._token(credentials, fresh=last)
+            sent = {"Authorization": f"Bearer {token}", **(headers or {})}
+            content = None
+            if body is not None:
+                sent["Content-Type"] = "application/json"
+                content = json.dumps(body, ensure_ascii=False).encode()
+            status, answered, data = self._request(method, path, content, sent)
+            if status != 401 or last:  # a token may die early; once is worth a second try
+                break
+        if status in accept:
+            return status, answered, data
+        raise _error(path, status, data)
+
+    def _request(self, method: str, path: str, content: bytes | None, headers: dict[str, str]) -> tuple[int, Any, dict[str, Any]]:
+        try:
+            response = _pool().request(method, self._base_url + path, body=content, headers=headers)
+        except urllib3.exceptions.HTTPError as error:
+            unsent = isinstance(error, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.NewConnectionError)
+            raise TemporaryError(f"LINE did not answer: {type(error).__name__}", maybe_done=not unsent) from error
+        try:
+            data = json.loads(response.data) if response.data else {}
+        except ValueError as error:
+            if response.status < 500:
+                raise TemporaryError("LINE's answer was cut short", maybe_done=True) from error
+            data = {}
+        return response.status, response.headers, data if isinstance(data, dict) else {}
+
+    def _token(self, credentials: LineCredentials, *, fresh: bool) -> str:
+        known = self._tokens.get(credentials.channel_id)
+        if known and not fresh and self._monotonic() < known[0] and known[2] == credentials.channel_secret:
+            return known[1]
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": credentials.channel_id,
+            "client_secret": credentials.channel_secret,
+        }
+        content = "&".join(f"{name}={value}" for name, value in form.items()).encode()
+        status, _, data = self._request("POST", "/oauth2/v3/token", content, {"Content-Type": "application/x-www-form-urlencoded"})
+        if status != 200:
+            raise _error("/oauth2/v3/token", status, data)
+        token = str(data["access_token"])
+        self._tokens[credentials.channel_id] = (self._monotonic() + _TOKEN_SECONDS, token, credentials.channel_secret)
+        return token
+
+
+def _error(path: str, status: int, data: dict[str, Any]) -> TemporaryError | PermanentError:
+    sentence = str(data.get("message") or data.get("error_description") or "")[:200]
+    details = "; ".join(f"{d.get('property', '')}: {d.get('message', '')}" for d in data.get("details") or [])[:300]
+    reason = f"LINE {path.split('?')[0]} {status}: {sentence} {details}".strip()
+    if status == 429:
+        # LINE documents no Retry-After and does not promise its texts, but these two are all there is (docs: rate limits).
+        return QuotaExceededError(reason) if "monthly limit" in sentence else TemporaryError(reason, retry_after_seconds=1.0)
+    if status >= 500:
+        return TemporaryError(reason, maybe_done=True)
+    return PermanentError(reason)

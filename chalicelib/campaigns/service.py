@@ -1,0 +1,242 @@
+"""Write, schedule, freeze and send campaigns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.campaigns import table
+from chalicelib.campaigns.model import NODE, SHARDS, Campaign, CampaignReport, CampaignState
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.delivery.model import Job
+from chalicelib.delivery.service import Delivery
+from chalicelib.kernel.clock import Clock
+from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, QuotaExceededError
+from chalicelib.kernel.ids import AccountKey, CampaignId, Cid, new_id
+from chalicelib.kernel.pages import Page, decode_cursor, encode_cursor
+from chalicelib.kernel.windows import DeliveryWindow
+from chalicelib.line_accounts.service import LineAccounts
+from chalicelib.messages.service import Messages
+from chalicelib.ports.database import Database
+from chalicelib.ports.schedules import Schedules
+from chalicelib.segments.service import Segments
+from chalicelib.settings import settings
+
+PAGE = 500
+_PARTS = 4
+Step = dict[str, Any]
+
+
+class Campaigns:
+    """Campaigns. Long work goes step by step: each step returns the steps that follow it, for the work queue."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        segments: Segments,
+        messages: Messages,
+        accounts: LineAccounts,
+        database: Database,
+        schedules: Schedules,
+        clock: Clock,
+    ) -> None:
+        self._delivery = delivery
+        self._segments = segments
+        self._messages = messages
+        self._accounts = accounts
+        self._database = database
+        self._schedules = schedules
+        self._clock = clock
+
+    def create(
+        self,
+        name: str,
+        channel: DeliveryChannel,
+        template_id: str,
+        condition: Mapping[str, Any],
+        *,
+        account: str = "",
+        window: tuple[str, str] = ("", ""),
+    ) -> Campaign:
+        """Write a campaign down. Raises InvalidError and NotFoundError for what it names wrongly."""
+        self._segments.check(condition)
+        if self._messages.get(template_id).channel is not channel:
+            raise InvalidError("campaign.template_of_other_channel")
+        if account:
+            self._accounts.get(account)
+        if any(window):
+            DeliveryWindow.parse(*window)
+        now = self._clock.now()
+        campaign = Campaign(
+            campaign_id=CampaignId(new_id("cmp", now)),
+            name=name,
+            channel=channel,
+            template_id=template_id,
+            condition=condition,
+            state=CampaignState.DRAFT,
+            revision=1,
+            created_at=now,
+            account=AccountKey(account) if account else None,
+            window_start=window[0],
+            window_end=window[1],
+        )
+        table.put(campaign)
+        return campaign
+
+    def get(self, campaign_id: str) -> Campaign:
+        """Return a campaign. Raises NotFoundError(`campaign.unknown`)."""
+        campaign = table.get(campaign_id)
+        if campaign is None:
+            raise NotFoundError("campaign.unknown", campaign_id=campaign_id)
+        return campaign
+
+    def page(self, cursor: str | None, size: int) -> Page[Campaign]:
+        """Return campaigns, newest first."""
+        items, after = table.page(decode_cursor(cursor), size)
+        return Page(items, encode_cursor(after) if after else None)
+
+    def estimate(self, campaign_id: str) -> int:
+        """Return how many people would get a campaign if it started now."""
+        campaign = self.get(campaign_id)
+        now = self._clock.now()
+        found = self._segments.find(self._audience(campaign), now, campaign.account)
+        return sum(1 for _ in found)
+
+    def _audience(self, campaign: Campaign) -> Mapping[str, Any]:
+        # Whom the channel cannot reach is no recipient; wrapped outside the condition so that no `any` in it can leak.
+        return {"all": [{"field": f"{campaign.channel}.reachable", "is": True}, campaign.condition]}
+
+    def schedule(self, campaign_id: str, send_at: datetime | None) -> tuple[Campaign, list[Step]]:
+        """Let a campaign start at a time, or now; it can be called off until it starts."""
+        campaign = self.get(campaign_id)
+        if campaign.state is not CampaignState.DRAFT:
+            raise ConflictError("campaign.not_a_draft", state=campaign.state)
+        now = self._clock.now()
+        if send_at is not None and send_at < now - timedelta(minutes=1):
+            raise InvalidError("campaign.time_is_past")
+        scheduled = self._to(campaign, CampaignState.SCHEDULED, send_at=send_at or now)
+        if send_at is None or send_at <= now:
+            return scheduled, [{"op": "campaign_start", "campaign_id": campaign_id}]
+        event = {"kind": "campaign", "campaign_id": campaign_id}
+        self._schedules.at(f"{settings().stage}-{campaign_id}", send_at, event)
+        return scheduled, []
+
+    def cancel(self, campaign_id: str) -> Campaign:
+        """Call a campaign off; whatever has not been claimed by now does not leave."""
+        campaign = self.get(campaign_id)
+        if campaign.state in (CampaignState.SENT, CampaignState.CANCELLED):
+            raise ConflictError("campaign.over", state=campaign.state)
+        self._schedules.cancel(f"{settings().stage}-{campaign_id}")
+        return self._to(campaign, CampaignState.CANCELLED)
+
+    def resume(self, campaign_id: str) -> tuple[Campaign, list[Step]]:
+        """Go on with a campaign that was parked; nobody gets it twice."""
+        campaign = self.get(campaign_id)
+        if campaign.state is not CampaignState.PARKED:
+            raise ConflictError("campaign.not_parked", state=campaign.state)
+        return self._to(campaign, CampaignState.SENDING), self._first_pages(campaign)
+
+    def _to(self, campaign: Campaign, state: CampaignState, **changes: Any) -> Campaign:
+        changed = replace(campaign, state=state, revision=campaign.revision + 1, **changes)
+        if not table.put(changed):
+            raise ConflictError("campaign.changed_meanwhile")
+        return changed
+
+    # Steps of the work queue ------------------------------------------------------------------------------------------------
+
+    def start(self, campaign_id: str) -> list[Step]:
+        """Claim a campaign that is due; a second firing finds it claimed and does the same once more."""
+        campaign = self.get(campaign_id)
+        if campaign.state is CampaignState.SCHEDULED:
+            campaign = self._to(campaign, CampaignState.FREEZING)
+        if campaign.state is not CampaignState.FREEZING:
+            return []
+        return [{"op": "campaign_freeze", "campaign_id": campaign_id, "part": 0}]
+
+    def freeze(self, campaign_id: str, part: int) -> list[Step]:
+        """Write one part of the audience down; after the last part sending begins."""
+        campaign = self.get(campaign_id)
+        if campaign.state is not CampaignState.FREEZING:
+            return []
+        moment = campaign.send_at or campaign.created_at
+        count = 0
+        batch: list[Cid] = []
+        people = self._segments.find(self._audience(campaign), moment, campaign.account, segment=part, segments=_PARTS)
+        for person in people:
+            count += 1
+            batch.append(person.cid)
+            if len(batch) == PAGE:
+                table.freeze(self._database, campaign, batch)
+                batch = []
+        table.freeze(self._database, campaign, batch)
+        table.note_page(self._database, campaign_id, f"AUDIENCE#{part}", {"count": count})
+        if part + 1 < _PARTS:
+            return [{"op": "campaign_freeze", "campaign_id": campaign_id, "part": part + 1}]
+        self._to(campaign, CampaignState.SENDING)
+        return self._first_pages(campaign)
+
+    def _first_pages(self, campaign: Campaign) -> list[Step]:
+        return [
+            {"op": "campaign_page", "campaign_id": campaign.campaign_id, "shard": shard, "cursor": ""} for shard in range(SHARDS)
+        ]
+
+    def send_page(self, campaign_id: str, shard: int, cursor: str) -> list[Step]:
+        """Send to one page of the audience; after the last page of the last shard the campaign is sent."""
+        campaign = self.get(campaign_id)
+        if campaign.state is not CampaignState.SENDING:
+            return []
+        rows = [row for row, _ in table.rows(self._database, campaign_id, shard, cursor, PAGE)]
+        job = self._job(campaign, shard, cursor)
+        accounts = [account.key for account in self._accounts.everyone()]
+        try:
+            report = self._delivery.deliver(job, rows, accounts)
+        except QuotaExceededError as error:
+            self._to(campaign, CampaignState.PARKED, reason=error.reason)
+            return []
+        if report.held:
+            # The whole page comes again when the window opens; who has been sent to is claimed and passed over.
+            step = {"op": "campaign_page", "campaign_id": campaign_id, "shard": shard, "cursor": cursor}
+            until = min(moment for _, moment in report.held)
+            name = f"{settings().stage}-{campaign_id}-{shard}-{cursor or '0'}"
+            self._schedules.at(name, until, {"kind": "step", "step": step})
+            return []
+        self._note(campaign, job.visit, shard, cursor)
+        if len(rows) == PAGE:
+            return [{"op": "campaign_page", "campaign_id": campaign_id, "shard": shard, "cursor": rows[-1].sk}]
+        table.note_page(self._database, campaign_id, f"DONE#{shard}", {})
+        if len(table.notes(self._database, campaign_id, "DONE#")) == SHARDS:
+            self._to(self.get(campaign_id), CampaignState.SENT)
+        return []
+
+    def _job(self, campaign: Campaign, shard: int, cursor: str) -> Job:
+        window = DeliveryWindow.parse(campaign.window_start, campaign.window_end) if campaign.window_start else None
+        return Job(
+            batch_id=f"{campaign.cohort}|{shard}|{cursor}",
+            cohort=campaign.cohort,
+            visit=NODE,
+            channel=campaign.channel,
+            template_id=campaign.template_id,
+            source=f"cmp|{campaign.campaign_id}|",
+            due=campaign.send_at or campaign.created_at,
+            account=campaign.account,
+            window=window,
+        )
+
+    def _note(self, campaign: Campaign, visit: str, shard: int, cursor: str) -> None:
+        counts: Counter[str] = Counter()
+        for _, path in table.rows(self._database, campaign.campaign_id, shard, cursor, PAGE):
+            counts[path.get(visit, "waiting")] += 1
+        table.note_page(self._database, campaign.campaign_id, f"PAGE#{shard}#{cursor}", {"counts": dict(counts)})
+
+    def report(self, campaign_id: str) -> CampaignReport:
+        """Return how a campaign stands."""
+        audience = sum(item["count"] for item in table.notes(self._database, campaign_id, "AUDIENCE#"))
+        counts: Counter[str] = Counter()
+        for item in table.notes(self._database, campaign_id, "PAGE#"):
+            counts.update(item["counts"])
+        skipped = {word.removeprefix("skipped "): n for word, n in counts.items() if word.startswith("skipped")}
+        done = counts["sent"] + sum(skipped.values())
+        return CampaignReport(audience, counts["sent"], skipped, audience - done)

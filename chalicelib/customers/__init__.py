@@ -1,0 +1,1 @@
+"""The company's own record of a person, and his consent to each delivery channel."""

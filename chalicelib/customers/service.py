@@ -1,0 +1,110 @@
+"""Keep customers and their consent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chalicelib.customers import table
+from chalicelib.customers.model import PROFILE_SK, Customer, DeliveryChannel, customer_of
+from chalicelib.kernel.clock import Clock, to_text
+from chalicelib.kernel.errors import InvalidError, NotFoundError
+from chalicelib.kernel.facts import Fact, OptedOut
+from chalicelib.kernel.ids import Cid
+from chalicelib.kernel.pages import MAX_PAGE, Page, decode_cursor, encode_cursor
+from chalicelib.people.model import member_identity
+from chalicelib.people.service import People
+from chalicelib.ports.database import Database
+from chalicelib.settings import settings
+
+
+class Customers:
+    """The company's customers."""
+
+    def __init__(self, people: People, database: Database, clock: Clock) -> None:
+        self._people = people
+        self._database = database
+        self._clock = clock
+
+    def save(self, values: Mapping[str, Any]) -> tuple[Customer, bool]:
+        """Create or change the customer of `values['member_no']`; return him and whether he is new.
+
+        values: cleaned profile fields (customers.model.clean); fields that are not given stay as they are.
+        """
+        return self.save_many([values])[0]
+
+    def save_many(self, rows: Iterable[Mapping[str, Any]]) -> list[tuple[Customer, bool]]:
+        """Create or change many customers; of two rows for one member the later one wins field by field."""
+        given = list(rows)
+        identities = [member_identity(row["member_no"]) for row in given]
+        known = self._people.find_many(identities)
+        numbers = known | self._people.find_or_number_many(identity for identity in identities if identity not in known)
+        changes: dict[Cid, dict[str, Any]] = {}
+        for identity, row in zip(identities, given, strict=True):
+            changes.setdefault(numbers[identity], {}).update(row)
+        table.upsert_many(self._database, changes, to_text(self._clock.now()))
+        customers = self.load(changes)
+        return [(customers[numbers[identity]], identity not in known) for identity in identities]
+
+    def change(self, cid: Cid, values: Mapping[str, Any]) -> Customer:
+        """Change a known customer's fields; None empties one. Raises NotFoundError, InvalidError(`customer.member_no_fixed`)."""
+        current = self.get(cid)
+        if "member_no" in values and values["member_no"] != current.profile.member_no:
+            raise InvalidError("customer.member_no_fixed")
+        table.upsert_many(self._database, {current.cid: dict(values)}, to_text(self._clock.now()))
+        return self.get(current.cid)
+
+    def by_member_no(self, member_no: str) -> Customer:
+        """Return a customer by the company's own number. Raises NotFoundError(`customer.unknown`)."""
+        cid = self._people.find(member_identity(member_no))
+        if cid is None:
+            raise NotFoundError("customer.unknown")
+        return self.get(cid)
+
+    def get(self, cid: Cid) -> Customer:
+        """Return a person's record, following an identity link. Raises NotFoundError(`customer.unknown`)."""
+        collection = self._people.collections([cid], [PROFILE_SK])[cid]
+        if not collection:
+            raise NotFoundError("customer.unknown")
+        customer = customer_of(cid, collection)
+        return self.get(customer.merged_into) if customer.merged_into else customer
+
+    def load(self, cids: Iterable[Cid]) -> dict[Cid, Customer]:
+        """Return these people's records; empty ones where there is none."""
+        return {cid: customer_of(cid, items) for cid, items in self._people.collections(cids, [PROFILE_SK]).items()}
+
+    def page(self, cursor: str | None, size: int = 50) -> Page[Customer]:
+        """Return customers in the order of their numbers: dense numbers need no index to be listed."""
+        start = decode_cursor(cursor) or 0
+        if not isinstance(start, int) or not 1 <= size <= MAX_PAGE:
+            raise InvalidError("cursor.malformed")
+        highest = self._people.highest()
+        found: list[Customer] = []
+        while start < highest and len(found) < size:
+            numbers = [Cid(number) for number in range(start + 1, min(start + MAX_PAGE, highest) + 1)]
+            for cid, customer in self.load(numbers).items():
+                start = cid
+                if customer.created_at and customer.profile.member_no and len(found) < size:
+                    found.append(customer)
+                    if len(found) == size:
+                        break
+        return Page(found, encode_cursor(start) if start < highest else None)
+
+    def set_consent(self, cid: Cid, channel: DeliveryChannel, *, opted_out: bool, source: str) -> list[Fact]:
+        """Keep a person's word on a channel with its proof, and the address he refused with it."""
+        now = self._clock.now()
+        at = to_text(now)
+        table.set_consent(self._database, cid, channel, opted_out=opted_out, at=at, source=source)
+        if not opted_out:
+            return []
+        return [OptedOut(fact_id=f"optout|{cid}|{channel}|{at}", cid=cid, at=now, channel=channel)]
+
+    def suppress(self, channel: DeliveryChannel, address: str, reason: str) -> None:
+        """Never send to this address again: it bounced or its owner complained."""
+        table.suppress(channel, address, reason, to_text(self._clock.now()))
+
+    def suppressed(self, addresses: Iterable[tuple[DeliveryChannel, str]]) -> set[tuple[DeliveryChannel, str]]:
+        """Return those of the addresses that may not be sent to."""
+        keys = {table.suppression_key(channel, address): (channel, address) for channel, address in addresses if address}
+        found = self._database.get_many(settings().core_table, keys)
+        return {keys[key] for key in found}

@@ -1,0 +1,67 @@
+"""Profiles and consents in the core table (`C#cid` / `P`), refused addresses beside them."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from pynamodb.attributes import UnicodeAttribute
+
+from chalicelib.customers.model import PROFILE_SK, DeliveryChannel
+from chalicelib.kernel.ids import Cid
+from chalicelib.kernel.signing import fingerprint
+from chalicelib.people.model import person_key
+from chalicelib.ports.database import DUPLICATE, Database, Statement
+from chalicelib.settings import settings
+from chalicelib.storage import CoreItem
+
+
+class SuppressedItem(CoreItem):
+    """An address that nobody may send to again, whoever owns it: bounced, complained or unsubscribed."""
+
+    reason = UnicodeAttribute()
+    at = UnicodeAttribute()
+
+
+def _kept(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def upsert_many(database: Database, changes: dict[Cid, dict[str, Any]], at: str) -> None:
+    """Write the given fields of these profiles, leaving the others; a None removes a field."""
+    inserts = []
+    for cid, values in changes.items():
+        present = {name: _kept(value) for name, value in values.items() if value is not None}
+        item = {"pk": person_key(cid), "sk": PROFILE_SK, "created_at": at, **present}
+        names = ", ".join(f"'{name}': ?" for name in item)
+        inserts.append(Statement(f'INSERT INTO "{settings().core_table}" VALUE {{{names}}}', tuple(item.values())))
+    outcomes = database.execute(inserts)
+    updates = [
+        _update(cid, values) for (cid, values), outcome in zip(changes.items(), outcomes, strict=True) if outcome == DUPLICATE
+    ]
+    database.execute([update for update in updates if update])
+
+
+def _update(cid: Cid, values: dict[str, Any]) -> Statement | None:
+    sets = [f'SET "{name}"=?' for name, value in values.items() if value is not None]
+    removes = [f'REMOVE "{name}"' for name, value in values.items() if value is None]
+    if not sets and not removes:
+        return None
+    given = tuple(_kept(value) for value in values.values() if value is not None)
+    text = f'UPDATE "{settings().core_table}" {" ".join(sets + removes)} WHERE pk=? AND sk=?'
+    return Statement(text, (*given, person_key(cid), PROFILE_SK))
+
+
+def set_consent(database: Database, cid: Cid, channel: DeliveryChannel, *, opted_out: bool, at: str, source: str) -> None:
+    """Write a person's word on a channel."""
+    upsert_many(database, {cid: {f"consent_{channel}": f"{'out' if opted_out else 'in'} {at} {source}"}}, at)
+
+
+def suppress(channel: DeliveryChannel, address: str, reason: str, at: str) -> None:
+    """Never send to this address again."""
+    SuppressedItem(f"SUP#{channel}#{fingerprint(address)}", "#", reason=reason, at=at).save()
+
+
+def suppression_key(channel: DeliveryChannel, address: str) -> tuple[str, str]:
+    """Return the key under which a refused address stands."""
+    return f"SUP#{channel}#{fingerprint(address)}", "#"

@@ -1,0 +1,201 @@
+"""Turn decided members into frozen calls: which lane, which body, which key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import formataddr
+from html import escape
+from typing import Any
+
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.delivery.model import Batch, BatchState, Call, Job
+from chalicelib.kernel.ids import AccountKey, Cid, derived_uuid
+from chalicelib.messages.model import LINK_PREFIX, Template, canonical, render
+from chalicelib.messages.service import Messages
+from chalicelib.segments.model import Person
+from chalicelib.settings import Settings
+from chalicelib.tracking.service import Tracking
+
+MULTICAST = 500  # Multicast takes at most 500 ids (line-openapi messaging-api.yml, MulticastRequest.to)
+_CALLS = 100  # calls in one batch: the item must stay below DynamoDB's 400 KB
+_BATCH_BYTES = 250_000
+# A reply token is promised for one minute (docs: send reply message); a margin for our own way there.
+REPLY_LIFE = timedelta(seconds=50)
+
+Recipient = tuple[Cid, Person]
+
+
+class Composer:
+    """Makes batches."""
+
+    def __init__(self, messages: Messages, tracking: Tracking, settings: Settings) -> None:
+        self._messages = messages
+        self._tracking = tracking
+        self._settings = settings
+
+    def compose(self, job: Job, number: int, recipients: Sequence[Recipient], now: datetime) -> Batch:
+        """Return the next batch for the first of these recipients; the others come in later batches."""
+        template = self._messages.get(job.template_id)
+        if job.channel is DeliveryChannel.LINE:
+            return self._line(job, number, recipients, template, now)
+        if job.channel is DeliveryChannel.POSTAL:
+            return self._postal(job, number, recipients, template, now)
+        calls = []
+        for cid, person in recipients[:_CALLS]:
+            key = derived_uuid(job.batch_id, str(number), str(cid))
+            body = (
+                self._email(job, template, cid, person, now)
+                if job.channel is DeliveryChannel.EMAIL
+                else self._sms(job, template, cid, person, now)
+            )
+            calls.append(Call((cid,), body, key))
+        return _batch(job, number, job.channel.value, None, calls, now)
+
+    def left_out(self, job: Job, number: int, members: Sequence[Cid], now: datetime) -> Batch:
+        """Return the batch that says of claimed members that they get nothing after all."""
+        batch = _batch(job, number, "none", None, [Call(tuple(members), {}, "")], now)
+        return replace(batch, results=("failed: refused or gone after the claim",), state=BatchState.SENT)
+
+    def _line(self, job: Job, number: int, recipients: Sequence[Recipient], template: Template, now: datetime) -> Batch:
+        account = _account(recipients[0][1], job.account)
+        same = [(cid, person) for cid, person in recipients if _account(person, job.account) == account]
+        if job.reply and len(recipients) == 1 and now - job.reply.issued_at < REPLY_LIFE:
+            cid, person = recipients[0]
+            # `to` is for the push that takes over when LINE finds the token invalid; senders.py leaves it out of a reply.
+            body = {
+                "replyToken": job.reply.token,
+                "messages": self._messages_for(job, template, cid, person, now),
+                "to": _user_id(person, account),
+            }
+            return _batch(job, number, "reply", account, [Call((cid,), body, job.reply.issued_at.isoformat())], now)
+        if not template.is_personal and len(same) > 1:
+            people = same[:MULTICAST]
+            body = {
+                "to": [_user_id(person, account) for _, person in people],
+                "messages": template.content["messages"],
+            }
+            call = Call(tuple(cid for cid, _ in people), body, derived_uuid(job.batch_id, str(number), "multicast"))
+            return _batch(job, number, "multicast", account, [call], now)
+        calls: list[Call] = []
+        size = 0
+        for cid, person in same[:_CALLS]:
+            body = {"to": _user_id(person, account), "messages": self._messages_for(job, template, cid, person, now)}
+            size += len(canonical(body).encode())
+            if calls and size > _BATCH_BYTES:
+                break
+            calls.append(Call((cid,), body, derived_uuid(job.batch_id, str(number), str(cid))))
+        return _batch(job, number, "push", account, calls, now)
+
+    def _messages_for(self, job: Job, template: Template, cid: Cid, person: Person, now: datetime) -> Any:
+        return render(template.content["messages"], self.values(job, template, cid, person, now))
+
+    def values(self, job: Job, template: Template, cid: Cid, person: Person, now: datetime) -> Mapping[str, str]:
+        """Return what the placeholders of a template stand for, for one person."""
+        profile = person.customer.profile
+        friend = person.friend(job.account)
+        display_name = friend.display_name if friend else ""
+        values = {
+            "name": profile.name or display_name,
+            "name_kana": profile.name_kana,
+            "display_name": display_name or profile.name,
+            "member_no": profile.member_no,
+            "prefecture": profile.prefecture,
+            "city": profile.city,
+            "company": self._settings.company_name,
+        }
+        values |= {f"attribute.{name}": str(value) for name, value in profile.attributes.items()}
+        for link_id in template.links:
+            values[LINK_PREFIX + link_id] = self._tracking.click_url(link_id, cid, job.source, now)
+        if any(name == "opt_out_url" for name, _ in template.placeholders()):
+            values["opt_out_url"] = self._tracking.opt_out_url(cid, job.source, now)
+        return values
+
+    def _email(self, job: Job, template: Template, cid: Cid, person: Person, now: datetime) -> Mapping[str, Any]:
+        values = self.values(job, template, cid, person, now)
+        opt_out = self._tracking.opt_out_url(cid, job.source, now)
+        footer = _footer(self._settings, opt_out)
+        text = render(template.content["text"], values)
+        safe = {name: escape(value) for name, value in values.items()}
+        html = template.content.get("html")
+        body = render(html, safe) if html else f"<p>{escape(text)}</p>".replace("\n", "<br>\n")
+        pixel = f'<img src="{escape(self._tracking.open_url(cid, job.source, now))}" width="1" height="1" alt="">'
+        foot = (
+            escape(footer)
+            .replace("\n", "<br>\n")
+            .replace(escape(opt_out), f'<a href="{escape(opt_out)}">配信停止 / Unsubscribe</a>')
+        )
+        return {
+            "to": person.customer.profile.email,
+            "sender": formataddr((self._settings.company_name, self._settings.mail_from), "utf-8"),
+            "subject": render(template.content["subject"], values),
+            "text": f"{text}\n\n{footer}",
+            "html": f'<!doctype html><html lang="ja"><body>{body}<hr><p style="font-size:small">{foot}</p>{pixel}</body></html>',
+            "headers": {
+                # RFC 8058: a POST to this address, without cookies, is the whole opt-out.
+                "List-Unsubscribe": f"<{opt_out}>",
+                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            },
+        }
+
+    def _sms(self, job: Job, template: Template, cid: Cid, person: Person, now: datetime) -> Mapping[str, Any]:
+        text = render(template.content["text"], self.values(job, template, cid, person, now))
+        return {"to": person.customer.profile.phone, "text": text}
+
+    def _postal(self, job: Job, number: int, recipients: Sequence[Recipient], template: Template, now: datetime) -> Batch:
+        letters = []
+        people = recipients[:MULTICAST]
+        for cid, person in people:
+            values = self.values(job, template, cid, person, now)
+            profile = person.customer.profile
+            link = template.content.get("link", "")
+            letters.append(
+                {
+                    "reference": derived_uuid(job.batch_id, str(number), str(cid)),
+                    "postal_code": profile.postal_code,
+                    "prefecture": profile.prefecture,
+                    "city": profile.city,
+                    "address": profile.address,
+                    "building": profile.building,
+                    "name": profile.name,
+                    "heading": render(template.content["heading"], values),
+                    "body": render(template.content["body"], values),
+                    "url": self._tracking.click_url(link, cid, job.source, now) if link else "",
+                }
+            )
+        key = derived_uuid(job.batch_id, str(number), "postal")
+        call = Call(tuple(cid for cid, _ in people), {"letters": letters, "day": f"{now:%Y-%m-%d}"}, key)
+        return _batch(job, number, "postal", None, [call], now)
+
+
+def _account(person: Person, account: AccountKey | None) -> AccountKey | None:
+    friend = person.friend(account)
+    return friend.account if friend else account
+
+
+def _user_id(person: Person, account: AccountKey | None) -> str:
+    friend = person.friend(account)
+    if friend is None:
+        raise LookupError("a person without this friendship was decided to be sent to")
+    return friend.line_user_id
+
+
+def _batch(job: Job, number: int, verb: str, account: AccountKey | None, calls: Sequence[Call], now: datetime) -> Batch:
+    return Batch(
+        batch_id=job.batch_id,
+        number=number,
+        channel=job.channel,
+        verb=verb,
+        account=account,
+        calls=tuple(calls),
+        results=("",) * len(calls),
+        state=BatchState.FROZEN,
+        frozen_at=now,
+    )
+
+
+def _footer(settings: Settings, opt_out: str) -> str:
+    # 特定電子メール法: sender, the right to refuse and where, postal address and contact in every advertising mail.
+    lines = [settings.company_name, settings.company_address, settings.company_contact]
+    return "\n".join([*(line for line in lines if line), f"配信停止はこちら / Unsubscribe: {opt_out}"])

@@ -1,0 +1,189 @@
+"""Claims, frozen batches and calls in the engine table: every write is conditional, so any of them may come twice.
+
+Rows are claimed in place; `SND#{batch}` / number is a frozen batch; `CALL#{key}` is an e-mail or SMS that was begun;
+`OPEN` and `UNKNOWN` list batches that the reconciler or a person has to look at; `EVT#{key}` is the provider's own word.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.delivery.model import ACTIVE, Batch, BatchState, Call, Row
+from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.kernel.ids import AccountKey, Cid
+from chalicelib.ports.database import Database, Item, Statement
+from chalicelib.settings import settings
+
+_KEEP = timedelta(days=40)  # longer than any question about a delivery; frozen bodies hold personal data and must go
+
+
+class Ledger:
+    """What has been decided and what has been done."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, rows: Sequence[Row], cohort: str, visit: str, batch_id: str) -> list[bool]:
+        """Take rows for a batch; True for those that are ours now."""
+        return self._visit(rows, cohort, visit, [(batch_id, "sent")] * len(rows))
+
+    def skip(self, rows: Sequence[Row], cohort: str, visit: str, whys: Sequence[str]) -> list[bool]:
+        """Note that these rows are left out at this visit; True for those where that was still open."""
+        return self._visit(rows, cohort, visit, [("", f"skipped {why}") for why in whys])
+
+    def _visit(self, rows: Sequence[Row], cohort: str, visit: str, notes: Sequence[tuple[str, str]]) -> list[bool]:
+        text = (
+            f'UPDATE "{settings().engine_table}" SET "last"=? SET "claim"=? SET "path"."{visit}"=? '
+            'WHERE pk=? AND sk=? AND "cohort"=? AND "status"=? AND "last"<>?'
+        )
+        statements = [
+            Statement(text, (visit, claim, note, row.pk, row.sk, cohort, ACTIVE, visit))
+            for row, (claim, note) in zip(rows, notes, strict=True)
+        ]
+        return [outcome is None for outcome in self._database.execute(statements)]
+
+    def batches(self, batch_id: str) -> list[Batch]:
+        """Return the frozen batches of a page in order, strongly consistent."""
+        return [_batch(item) for item in self._database.query(settings().engine_table, f"SND#{batch_id}")]
+
+    def freeze(self, batch: Batch) -> bool:
+        """Write a batch unless its number is taken; True when it is ours."""
+        if batch.state is BatchState.FROZEN:
+            self._database.put_many(settings().engine_table, [_open_entry(batch)])
+        item = {
+            "pk": f"SND#{batch.batch_id}",
+            "sk": f"{batch.number:04d}",
+            "channel": str(batch.channel),
+            "verb": batch.verb,
+            "account": batch.account or "",
+            "calls": json.dumps(
+                [{"m": [int(cid) for cid in call.members], "b": call.body, "k": call.key} for call in batch.calls],
+                ensure_ascii=False,
+            ),
+            "results": list(batch.results),
+            "state": str(batch.state),
+            "frozen_at": to_text(batch.frozen_at),
+            "attempted_at": "",
+            "ttl": int((batch.frozen_at + _KEEP).timestamp()),
+        }
+        names = ", ".join(f"'{name}': ?" for name in item)
+        text = f'INSERT INTO "{settings().engine_table}" VALUE {{{names}}}'
+        return self._database.execute([Statement(text, tuple(item.values()))]) == [None]
+
+    def attempt(self, batch: Batch, at: datetime) -> Batch:
+        """Note that a first call is about to be made, before it is; return the batch with the moment that stands."""
+        if batch.attempted_at is None:
+            self._update(batch, "attempted_at", to_text(at), "attempted_at", "")
+            item = self._database.get_many(settings().engine_table, [_key(batch)])[_key(batch)]
+            batch = _batch(item)
+        return batch
+
+    def forget_attempt(self, batch: Batch) -> None:
+        """Note that every call so far was refused outright, so that no key is in use."""
+        self._update(batch, "attempted_at", "", "state", str(BatchState.FROZEN))
+
+    def save(self, batch: Batch, results: Sequence[str], state: BatchState) -> Batch:
+        """Keep what the calls came to; a batch that is no longer frozen stays as it is."""
+        text = f'UPDATE "{settings().engine_table}" SET "results"=? SET "state"=? WHERE pk=? AND sk=? AND "state"=?'
+        kept = Statement(text, (list(results), str(state), *_key(batch), str(BatchState.FROZEN)))
+        if self._database.execute([kept]) == [None] and state is BatchState.UNKNOWN:
+            self._database.put_many(settings().engine_table, [{**_open_entry(batch), "pk": "UNKNOWN"}])
+        if state is not BatchState.FROZEN:
+            entry = _open_entry(batch)
+            drop = Statement(f'DELETE FROM "{settings().engine_table}" WHERE pk=? AND sk=?', (entry["pk"], entry["sk"]))
+            self._database.execute([drop])
+        return replace(batch, results=tuple(results), state=state)
+
+    def _update(self, batch: Batch, name: str, value: str, guard: str, expected: str) -> None:
+        text = f'UPDATE "{settings().engine_table}" SET "{name}"=? WHERE pk=? AND sk=? AND "{guard}"=?'
+        self._database.execute([Statement(text, (value, *_key(batch), expected))])
+
+    def begin_call(self, key: str, at: datetime) -> tuple[bool, str, datetime]:
+        """Note that a call without idempotency is about to be made.
+
+        Returns (ours, state, begun_at): `ours` when nobody has begun it before; else the state of the earlier try, `calling`
+        or `done …`, and when it began.
+        """
+        item = {
+            "pk": f"CALL#{key}",
+            "sk": "#",
+            "state": "calling",
+            "begun_at": to_text(at),
+            "ttl": int((at + _KEEP).timestamp()),
+        }
+        names = ", ".join(f"'{name}': ?" for name in item)
+        insert = Statement(f'INSERT INTO "{settings().engine_table}" VALUE {{{names}}}', tuple(item.values()))
+        if self._database.execute([insert]) == [None]:
+            return True, "calling", at
+        kept = self._database.get_many(settings().engine_table, [(f"CALL#{key}", "#")])[f"CALL#{key}", "#"]
+        return False, kept["state"], from_text(kept["begun_at"])
+
+    def take_over_call(self, key: str, begun_at: datetime, at: datetime) -> bool:
+        """Begin a call again whose first try can no longer be alive; False when somebody else has taken it over."""
+        text = f'UPDATE "{settings().engine_table}" SET "begun_at"=? WHERE pk=? AND sk=? AND "begun_at"=? AND "state"=?'
+        statement = Statement(text, (to_text(at), f"CALL#{key}", "#", to_text(begun_at), "calling"))
+        return self._database.execute([statement]) == [None]
+
+    def release_call(self, key: str) -> None:
+        """Take back the note of a call that certainly did not get through."""
+        self._database.execute([Statement(f'DELETE FROM "{settings().engine_table}" WHERE pk=? AND sk=?', (f"CALL#{key}", "#"))])
+
+    def end_call(self, key: str, result: str) -> None:
+        """Keep what a call came to."""
+        text = f'UPDATE "{settings().engine_table}" SET "state"=? WHERE pk=? AND sk=?'
+        self._database.execute([Statement(text, (f"done {result}", f"CALL#{key}", "#"))])
+
+    def note_event(self, key: str, kind: str, at: datetime) -> None:
+        """Keep the provider's own word about a call: send, delivery, bounce, complaint."""
+        item = {"pk": f"EVT#{key}", "sk": kind, "at": to_text(at), "ttl": int((at + _KEEP).timestamp())}
+        self._database.put_many(settings().engine_table, [item])
+
+    def has_left(self, key: str) -> bool:
+        """Say whether the provider has told that it took this call."""
+        return bool(self._database.query(settings().engine_table, f"EVT#{key}", limit=1))
+
+    def open_batches(self, before: datetime) -> list[str]:
+        """Return the ids of pages with a batch that was frozen before an instant and is not settled."""
+        items = self._database.query(settings().engine_table, "OPEN")
+        return list(dict.fromkeys(item["batch_id"] for item in items if item["frozen_at"] < to_text(before)))
+
+    def unknown_batches(self) -> list[Item]:
+        """Return the batches that a person must look at."""
+        return self._database.query(settings().engine_table, "UNKNOWN")
+
+
+def _key(batch: Batch) -> tuple[str, str]:
+    return f"SND#{batch.batch_id}", f"{batch.number:04d}"
+
+
+def _open_entry(batch: Batch) -> Item:
+    return {
+        "pk": "OPEN",
+        "sk": f"{batch.batch_id}#{batch.number:04d}",
+        "batch_id": batch.batch_id,
+        "frozen_at": to_text(batch.frozen_at),
+        "members": len(batch.members),
+        "channel": str(batch.channel),
+        "ttl": int((batch.frozen_at + _KEEP).timestamp()),
+    }
+
+
+def _batch(item: Mapping[str, Any]) -> Batch:
+    attempted = item["attempted_at"]
+    return Batch(
+        batch_id=item["pk"].removeprefix("SND#"),
+        number=int(item["sk"]),
+        channel=DeliveryChannel(item["channel"]),
+        verb=item["verb"],
+        account=AccountKey(item["account"]) if item["account"] else None,
+        calls=tuple(Call(tuple(Cid(cid) for cid in call["m"]), call["b"], call["k"]) for call in json.loads(item["calls"])),
+        results=tuple(item["results"]),
+        state=BatchState(item["state"]),
+        frozen_at=from_text(item["frozen_at"]),
+        attempted_at=from_text(attempted) if attempted else None,
+    )

@@ -1,0 +1,158 @@
+"""Make one frozen call, by each channel's own idea of doing it once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.delivery.compose import REPLY_LIFE
+from chalicelib.delivery.ledger import Ledger
+from chalicelib.delivery.letters import letter_csv, letter_pdf
+from chalicelib.delivery.model import Batch, Call
+from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
+from chalicelib.kernel.ids import derived_uuid
+from chalicelib.line_accounts.service import LineAccounts
+from chalicelib.observability import warning
+from chalicelib.ports.email import Email, EmailSender
+from chalicelib.ports.files import Files
+from chalicelib.ports.line import Line, LineCredentials
+from chalicelib.ports.sms import SmsSender
+
+# No Lambda lives longer than 15 minutes, and SES tells of a send within minutes: after half an hour silence means that the
+# e-mail did not leave (engines.md 1.6).
+ORACLE_WAIT = timedelta(minutes=30)
+
+
+class Senders:
+    """The calls that leave the house."""
+
+    def __init__(
+        self, ledger: Ledger, accounts: LineAccounts, line: Line, email: EmailSender, sms: SmsSender, files: Files
+    ) -> None:
+        self._ledger = ledger
+        self._accounts = accounts
+        self._line = line
+        self._email = email
+        self._sms = sms
+        self._files = files
+
+    def has_retry_keys(self, batch: Batch) -> bool:
+        """Say whether the batch rests on LINE's retry keys, which expire."""
+        return batch.verb in ("push", "multicast")
+
+    def call(self, batch: Batch, call: Call, now: datetime, *, again: bool) -> str:
+        """Make a call and return what it came to: `accepted …`, `failed …`, `unknown …`, or "" when it is too early to tell.
+
+        again: an earlier try may have got through. Raises TemporaryError and QuotaExceededError.
+        """
+        match batch.channel:
+            case DeliveryChannel.LINE if batch.verb == "reply":
+                return self._reply(batch, call, now, again=again)
+            case DeliveryChannel.LINE:
+                credentials = self._accounts.credentials(str(batch.account))
+                return self._line_call(credentials, batch.verb, call.body, call.key)
+            case DeliveryChannel.EMAIL:
+                return self._once(call, now, lambda: self._send_email(call), oracle=True)
+            case DeliveryChannel.SMS:
+                return self._once(call, now, lambda: self._send_sms(call), oracle=False)
+            case DeliveryChannel.POSTAL:
+                return self._print(call)
+
+    def _line_call(self, credentials: LineCredentials, verb: str, body: Mapping[str, Any], key: str) -> str:
+        try:
+            accepted = self._line.send(credentials, verb, dict(body), key)
+        except QuotaExceededError:
+            raise
+        except PermanentError as error:
+            to = body["to"]
+            if verb != "multicast" or len(to) == 1:
+                warning("LINE refused a message", reason=error.reason)
+                return f"failed {error.reason}"
+            return self._bisect(credentials, body, key)
+        return f"accepted {accepted.request_id}"
+
+    def _bisect(self, credentials: LineCredentials, body: Mapping[str, Any], key: str) -> str:
+        # One bad id fails the whole multicast and nobody gets it. Halves get keys derived from the whole's, so that a
+        # retry walks the same tree with the same keys.
+        to: Sequence[str] = body["to"]
+        middle = len(to) // 2
+        parts = ((to[:middle], derived_uuid(key, "L")), (to[middle:], derived_uuid(key, "R")))
+        outcomes = [self._line_call(credentials, "multicast", {**body, "to": list(ids)}, part_key) for ids, part_key in parts]
+        good = [outcome for outcome in outcomes if outcome.startswith("accepted")]
+        if len(good) == len(outcomes):
+            return good[0]
+        failed = next(outcome for outcome in outcomes if not outcome.startswith("accepted"))
+        return f"accepted in part; {failed}" if good else failed
+
+    def _reply(self, batch: Batch, call: Call, now: datetime, *, again: bool) -> str:
+        # A reply takes no retry key, but its token works once: while it cannot have expired, "invalid" after an unclear
+        # try means that the try got through. Later nobody can tell.
+        issued_at = datetime.fromisoformat(call.key)
+        fresh = now - issued_at < REPLY_LIFE
+        if again and not fresh:
+            return "unknown reply"
+        credentials = self._accounts.credentials(str(batch.account))
+        try:
+            body = {"replyToken": call.body["replyToken"], "messages": call.body["messages"]}
+            accepted = self._line.send(credentials, "reply", body)
+        except QuotaExceededError:
+            raise
+        except PermanentError as error:
+            if again:
+                return "accepted earlier"
+            # Never tried before, so the token is at fault (redelivered or late event): the message is still owed.
+            return self._push_instead(credentials, batch, call, error)
+        return f"accepted {accepted.request_id}"
+
+    def _push_instead(self, credentials: LineCredentials, batch: Batch, call: Call, error: PermanentError) -> str:
+        to = call.body.get("to")
+        if "Invalid reply token" not in error.reason or not to:
+            return f"failed {error.reason}"
+        body = {"to": to, "messages": call.body["messages"]}
+        return self._line_call(credentials, "push", body, derived_uuid(batch.batch_id, str(batch.number), "push"))
+
+    def _once(self, call: Call, now: datetime, send: Any, *, oracle: bool) -> str:
+        ours, state, begun_at = self._ledger.begin_call(call.key, now)
+        if not ours:
+            if state.startswith("done "):
+                return state.removeprefix("done ")
+            if self._ledger.has_left(call.key):
+                return self._ended(call, "accepted by the provider's word")
+            if not oracle:
+                return self._ended(call, "unknown: the provider cannot be asked")
+            if now - begun_at < ORACLE_WAIT:
+                return ""
+            if not self._ledger.take_over_call(call.key, begun_at, now):
+                return ""
+        try:
+            return self._ended(call, f"accepted {send()}")
+        except TemporaryError as error:
+            if error.maybe_done:
+                warning("a call is unclear; the provider's own events will tell", reason=error.reason)
+                return ""
+            self._ledger.release_call(call.key)
+            raise
+        except PermanentError as error:
+            return self._ended(call, f"failed {error.reason}")
+
+    def _ended(self, call: Call, result: str) -> str:
+        self._ledger.end_call(call.key, result)
+        return result
+
+    def _send_email(self, call: Call) -> str:
+        body = call.body
+        tags = {"delivery": call.key}
+        email = Email(body["to"], body["sender"], body["subject"], body["text"], body["html"], dict(body["headers"]), tags)
+        return self._email.send(email)
+
+    def _send_sms(self, call: Call) -> str:
+        return self._sms.send(call.body["to"], call.body["text"], call.key)
+
+    def _print(self, call: Call) -> str:
+        # The names follow from the batch: writing them again writes the same files.
+        name = f"postal/{call.body['day']}/{call.key}"
+        self._files.put(f"{name}.csv", letter_csv(call.body["letters"]), "text/csv; charset=Shift_JIS")
+        self._files.put(f"{name}.pdf", letter_pdf(call.body["letters"]), "application/pdf")
+        return f"accepted {name}"

@@ -1,0 +1,149 @@
+"""Scenarios."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib.entrypoints.admin_api.customers import cid_in
+from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
+from chalicelib.reactions import react
+from chalicelib.scenarios.model import ScenarioHead
+
+
+class ScenarioBody(Body, kw_only=True):
+    """A drawing in the grammar scenario/1 (docs/scenario-format.md)."""
+
+    graph: dict[str, Any]
+
+
+class ScenarioView(View, kw_only=True):
+    """A scenario. version: the published one, 0 for none."""
+
+    scenario_id: str
+    name: str
+    state: str
+    version: int
+    pause_reason: str
+    draft: dict[str, Any]
+
+
+class ScenarioList(View, kw_only=True):
+    """All scenarios."""
+
+    items: list[ScenarioView]
+
+
+class ProblemList(View, kw_only=True):
+    """What keeps a drawing from being published, by node."""
+
+    problems: list[dict[str, str]]
+
+
+class Machine(View, kw_only=True):
+    """A state machine in Amazon States Language."""
+
+    definition: dict[str, Any]
+
+
+class PauseBody(Body, kw_only=True):
+    """Why, for the colleagues."""
+
+    reason: str = ""
+
+
+def _view(head: ScenarioHead) -> ScenarioView:
+    return ScenarioView(
+        scenario_id=head.scenario_id,
+        name=head.name,
+        state=head.state,
+        version=head.version,
+        pause_reason=head.pause_reason,
+        draft=dict(head.draft),
+    )
+
+
+@endpoint("GET", "/scenarios", scope="scenarios:read", summary="シナリオの一覧 / List scenarios", response=ScenarioList)
+def list_scenarios(call: Call[None]) -> ScenarioList:
+    """List scenarios."""
+    return ScenarioList(items=[_view(head) for head in call.world.scenarios.everyone()])
+
+
+@endpoint(
+    "PUT", "/scenarios/{scenario_id}", scope="scenarios:write", summary="シナリオの下書きを保存 / Save a drawing",
+    request=ScenarioBody, response=ScenarioView,
+)  # fmt: skip
+def save_scenario(call: Call[ScenarioBody]) -> ScenarioView:
+    """Save a drawing."""
+    return _view(call.world.scenarios.save_draft(call.path["scenario_id"], call.body.graph))
+
+
+@endpoint("GET", "/scenarios/{scenario_id}", scope="scenarios:read", summary="シナリオ / One scenario", response=ScenarioView)
+def get_scenario(call: Call[None]) -> ScenarioView:
+    """Return a scenario."""
+    return _view(call.world.scenarios.get(call.path["scenario_id"]))
+
+
+@endpoint(
+    "GET",
+    "/scenarios/{scenario_id}/problems",
+    scope="scenarios:read",
+    summary="公開前の確認 / Problems of a drawing",
+    response=ProblemList,
+)
+def check_scenario(call: Call[None]) -> ProblemList:
+    """Return the problems of a drawing."""
+    return ProblemList(problems=call.world.scenarios.problems(call.path["scenario_id"]))
+
+
+@endpoint(
+    "GET",
+    "/scenarios/{scenario_id}/machine",
+    scope="scenarios:read",
+    summary="ステートマシン定義 / The state machine",
+    response=Machine,
+)
+def get_machine(call: Call[None]) -> Machine:
+    """Return the machine that a drawing would become."""
+    return Machine(definition=call.world.scenarios.machine(call.path["scenario_id"]))
+
+
+@endpoint(
+    "POST", "/scenarios/{scenario_id}/publish", scope="scenarios:write", summary="シナリオを公開 / Publish", response=ScenarioView
+)
+def publish_scenario(call: Call[None]) -> ScenarioView:
+    """Publish a drawing."""
+    return _view(call.world.scenarios.publish(call.path["scenario_id"]))
+
+
+@endpoint(
+    "POST",
+    "/scenarios/{scenario_id}/pause",
+    scope="scenarios:write",
+    summary="一時停止 / Pause",
+    request=PauseBody,
+    response=ScenarioView,
+)
+def pause_scenario(call: Call[PauseBody]) -> ScenarioView:
+    """Pause a scenario."""
+    return _view(call.world.scenarios.pause(call.path["scenario_id"], call.body.reason))
+
+
+@endpoint(
+    "POST", "/scenarios/{scenario_id}/resume", scope="scenarios:write", response=ScenarioView, idempotent=True,
+    summary="再開（期限の過ぎたものは今すぐ進みます） / Resume; what is overdue goes on now",
+)  # fmt: skip
+def resume_scenario(call: Call[None]) -> ScenarioView:
+    """Resume a scenario."""
+    return _view(call.world.scenarios.resume(call.path["scenario_id"]))
+
+
+@endpoint(
+    "PUT", "/scenarios/{scenario_id}/enrollments/{customer_id}", scope="scenarios:write", status=202, idempotent=True,
+    summary="1人をシナリオに登録 / Enroll one person",
+)  # fmt: skip
+def enroll_customer(call: Call[None]) -> None:
+    """Enroll a person by hand."""
+    facts = call.world.scenarios.enroll_by_hand(
+        call.path["scenario_id"], cid_in(call), f"api|{call.principal.key_id}|{call.idempotency_key}"
+    )
+    react(facts, call.world)

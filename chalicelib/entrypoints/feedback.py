@@ -1,0 +1,41 @@
+"""What SES tells about our e-mail: it left, it arrived, it bounced, somebody complained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib import observability
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.kernel.clock import from_text
+from chalicelib.wiring import World
+
+
+def handle(event: Mapping[str, Any], here: World) -> None:
+    """Work through an SNS event; raises when a record fails, so that SNS tries again."""
+    for record in event["Records"]:
+        handle_message(json.loads(record["Sns"]["Message"]), here)
+
+
+def handle_message(message: Mapping[str, Any], here: World) -> None:
+    """Keep one event of SES (developer guide: event publishing, contents of event data)."""
+    kind = str(message.get("eventType") or message.get("notificationType") or "").lower()
+    mail = message.get("mail") or {}
+    for key in (mail.get("tags") or {}).get("delivery") or []:
+        at = from_text(mail["timestamp"]) if mail.get("timestamp") else here.clock.now()
+        here.delivery.note_event(key, kind, at)
+    match kind:
+        case "bounce":
+            bounce = message["bounce"]
+            # A full mailbox or a server that is down is no reason to give an address up.
+            if bounce.get("bounceType") == "Permanent":
+                _suppress([entry["emailAddress"] for entry in bounce["bouncedRecipients"]], "bounced", here)
+        case "complaint":
+            _suppress([entry["emailAddress"] for entry in message["complaint"]["complainedRecipients"]], "complained", here)
+    observability.count("MailEvents", Kind=kind or "unknown")
+
+
+def _suppress(addresses: list[str], reason: str, here: World) -> None:
+    for address in addresses:
+        here.customers.suppress(DeliveryChannel.EMAIL, address.lower(), reason)

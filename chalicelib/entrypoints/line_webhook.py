@@ -1,0 +1,68 @@
+"""Where LINE knocks: secret by address, HMAC over the raw bytes, queue, 200. LINE waits two seconds, so nothing else.
+
+This module and what it imports cost every cold start; keep PynamoDB, Jinja2 and linebot out (tests/house/test_door.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib import observability
+from chalicelib.kernel.clock import to_text
+from chalicelib.kernel.signing import is_signed_by
+from chalicelib.line_accounts.model import is_key, secret_from_json, secret_name
+from chalicelib.wiring import World, world
+
+routes = Blueprint(__name__)
+# SQS takes 1 MiB, but MiniStack and older queues 256 KiB; attributes count too. Larger bodies go by S3.
+MOST_QUEUED_BYTES = 240_000
+_JSON: dict[str, str | list[str]] = {"Content-Type": "application/json"}
+
+
+@routes.route("/webhook/{account}", methods=["POST"], content_types=["application/json", "application/json; charset=utf-8"])
+def line_webhook(account: str) -> Response:
+    """Receive events of one LINE account."""
+    request = routes.current_request
+    return receive(world(), account, raw_bytes(request), request.headers.get("x-line-signature") or "")
+
+
+def receive(here: World, account: str, body: bytes, signature: str) -> Response:
+    """Return 200 once the body is kept, 401 for a wrong or missing signature, 404 for an unknown account."""
+    kept = here.secrets.get(secret_name(account)) if is_key(account) else None
+    if kept is None:
+        observability.count("WebhookUnknownAccount")
+        return _refusal(404, "webhook.unknown_account")
+    now = here.clock.now()
+    if not signature or not is_signed_by(secret_from_json(kept).accepted(now), body, signature):
+        observability.count("WebhookBadSignature", Account=account)
+        return _refusal(401, "webhook.bad_signature")
+    attributes = {"account": account, "received_at": to_text(now)}
+    text = _as_text(body)
+    if text is None or len(body) > MOST_QUEUED_BYTES:
+        key = f"webhooks/{account}/{now:%Y-%m-%d}/{hashlib.sha256(body).hexdigest()}.json"
+        here.files.put(key, body, "application/json")
+        attributes["file"] = key
+        text = "{}"
+    here.events.put(text or "{}", attributes)
+    return Response(body="{}", status_code=200, headers=_JSON)
+
+
+def raw_bytes(request: Request) -> bytes:
+    """Return the body exactly as it came."""
+    body = request.raw_body
+    return body.encode() if isinstance(body, str) else body
+
+
+def _as_text(body: bytes) -> str | None:
+    """Return the body as text when SQS can carry it: UTF-8 without control characters."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() or not any(char < " " and char not in "\t\n\r" for char in text) else None
+
+
+def _refusal(status: int, code: str) -> Response:
+    return Response(body=f'{{"code":"{code}"}}', status_code=status, headers=_JSON)

@@ -1,0 +1,17 @@
+"""Steps of long work on their way into the work queue; apart from workers.py, because the API needs nothing else of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from chalicelib.wiring import World
+
+Step = dict[str, Any]
+
+
+def enqueue(steps: Iterable[Step], here: World) -> None:
+    """Put steps into the work queue."""
+    for step in steps:
+        here.work.put(json.dumps(step), {})

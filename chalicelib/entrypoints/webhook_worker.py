@@ -1,0 +1,122 @@
+"""Below the queue: each event into its room, then its facts into reactions. Anything here may run twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from chalicelib import observability
+from chalicelib.entrypoints.line_events import LineEvent, read_envelope
+from chalicelib.kernel.clock import from_text
+from chalicelib.kernel.errors import InvalidError, PermanentError
+from chalicelib.kernel.facts import Evidence, Fact, LinkAnswered, Responded
+from chalicelib.kernel.ids import AccountKey
+from chalicelib.reactions import react
+from chalicelib.wiring import World
+
+
+def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
+    """Work through an SQS batch; return the messages to be tried again."""
+    failures = []
+    for record in event["Records"]:
+        attributes = {name: value.get("stringValue", "") for name, value in record.get("messageAttributes", {}).items()}
+        try:
+            handle_message(record["body"], attributes, here)
+        except Exception:  # noqa: BLE001 - the door: SQS tries again and keeps what fails for good
+            observability.error("a queued message failed", message_id=record["messageId"], account=attributes.get("account"))
+            failures.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failures}
+
+
+def handle_message(body: str, attributes: Mapping[str, str], here: World) -> None:
+    """Work through one message of the events queue: a webhook body, or a visit of one of our own addresses."""
+    if attributes.get("kind") == "visit":
+        _visit(json.loads(body), here)
+        return
+    account = AccountKey(attributes["account"])
+    content: bytes | str = body
+    if attributes.get("file"):
+        content = here.files.get(attributes["file"]) or b""
+    try:
+        envelope = read_envelope(content)
+    except ValueError:
+        # Signed by LINE and yet unreadable: kept as a dead letter for a person to see, never silently dropped.
+        observability.count("WebhookUnreadable", Account=account)
+        raise
+    if envelope.problems:
+        observability.count("WebhookEventUnreadable", envelope.problems, Account=account)
+    if envelope.destination != here.line_accounts.secret(account).bot_user_id:
+        observability.count("WebhookWrongDestination", Account=account)
+        observability.warning("a signed webhook names another account; check its address in LINE's console", account=account)
+        return
+    received_at = from_text(attributes["received_at"])
+    for event in sorted(envelope.events, key=lambda event: event.at):
+        _event(account, event, received_at, here)
+
+
+def _event(account: AccountKey, event: LineEvent, received_at: datetime, here: World) -> None:
+    log = here.webhook_log
+    if log.is_done(event.event_id):
+        return
+    facts = facts_of(account, event, here)
+    react(facts, here)
+    # Last, so that a crash before this line makes the event run again: the mark never precedes what it stands for.
+    log.mark_done(account, event.event_id, event.type, event.at, received_at, event.raw)
+
+
+def facts_of(account: AccountKey, event: LineEvent, here: World) -> list[Fact]:
+    """Return what an event means; the friend is entered on any event of his own."""
+    if event.user_id is None or event.in_group:
+        return []
+    match event.type:
+        case "follow":
+            is_unblocked = event.part("follow").get("isUnblocked") is True
+            return here.friends.follow(
+                account, event.user_id, event.at, event_id=event.event_id, is_unblocked=is_unblocked, reply=event.reply
+            )
+        case "unfollow":
+            return here.friends.block(account, event.user_id, event.at, event_id=event.event_id)
+    friend = here.friends.observe(account, event.user_id, event.at)
+    if not friend.display_name and event.is_active:
+        try:
+            friend = here.friends.fetch_profile(friend)
+        except PermanentError:
+            observability.warning("LINE would not tell a profile", account=account)
+    common: dict[str, Any] = {
+        "fact_id": event.event_id,
+        "cid": friend.cid,
+        "at": event.at,
+        "account": account,
+        "line_user_id": event.user_id,
+        "reply": event.reply,
+    }
+    match event.type:
+        case "accountLink":
+            link = event.part("link")
+            nonce = link.get("nonce")
+            if link.get("result") != "ok" or not isinstance(nonce, str):
+                return []
+            return [LinkAnswered(**common, nonce=nonce)]
+        case "message":
+            message = event.part("message")
+            return [Responded(**common, kind="message", text=str(message.get("text") or "")[:5000])]
+        case "postback":
+            return [Responded(**common, kind="postback", data=str(event.part("postback").get("data") or "")[:300])]
+        case "videoPlayComplete":
+            return [Responded(**common, kind="video", evidence=Evidence.EXPLICIT)]
+        case _:
+            return []
+
+
+def _visit(visit: Mapping[str, Any], here: World) -> None:
+    at = from_text(visit["at"])
+    try:
+        if visit["purpose"] == "r":
+            facts = here.tracking.clicked(visit["token"], visit["method"], visit["agent"], at, visit["visit_id"])
+        else:
+            facts = here.tracking.opened(visit["token"], at, visit["visit_id"])
+    except InvalidError:
+        return
+    react(facts, here)

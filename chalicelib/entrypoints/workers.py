@@ -1,0 +1,67 @@
+"""Long work from the work queue, and ticks from the scheduler; each step enqueues the steps that follow it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from chalicelib import observability
+from chalicelib.entrypoints.steps import Step, enqueue
+from chalicelib.kernel.errors import DomainError
+from chalicelib.reactions import react_to_orders
+from chalicelib.scenarios.service import parse_at
+from chalicelib.wiring import World
+
+_STALE = timedelta(minutes=15)
+
+
+def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
+    """Work through an SQS batch; return the messages to be tried again."""
+    failures = []
+    for record in event["Records"]:
+        step = json.loads(record["body"])
+        try:
+            enqueue(do(step, here), here)
+        except Exception:  # noqa: BLE001 - the door: SQS tries again and keeps what fails for good
+            observability.error("a step of long work failed", op=step.get("op"), message_id=record["messageId"])
+            failures.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failures}
+
+
+def do(step: Mapping[str, Any], here: World) -> list[Step]:
+    """Do one step; return those that follow."""
+    match step["op"]:
+        case "campaign_start":
+            return here.campaigns.start(step["campaign_id"])
+        case "campaign_freeze":
+            return here.campaigns.freeze(step["campaign_id"], step["part"])
+        case "campaign_page":
+            return here.campaigns.send_page(step["campaign_id"], step["shard"], step["cursor"])
+        case "scenario_entry":
+            part = here.scenarios.enter_segment(step["scenario_id"], parse_at(step["at"]), step["part"])
+            return [] if part is None else [{**step, "part": part}]
+        case "import":
+            more = here.imports.work(step["import_id"], lambda facts: react_to_orders(facts, here))
+            return [dict(step)] if more else []
+        case unknown:
+            raise DomainError("step.unknown", op=unknown)
+
+
+def tick(event: Mapping[str, Any], here: World) -> None:
+    """Do what a schedule asks for; every firing may come twice."""
+    match event["kind"]:
+        case "campaign":
+            enqueue([{"op": "campaign_start", "campaign_id": event["campaign_id"]}], here)
+        case "scenario_entry":
+            step = {"op": "scenario_entry", "scenario_id": event["scenario_id"], "at": event["at"], "part": 0}
+            enqueue([step], here)
+        case "step":
+            enqueue([event["step"]], here)
+        case "reconcile":
+            started = here.scenarios.reconcile()
+            pages = here.delivery.reconcile(_STALE)
+            observability.info("reconciled", cohorts_started=started, pages_settled=pages)
+        case unknown:
+            raise DomainError("tick.unknown", kind=unknown)

@@ -1,0 +1,1 @@
+"""API calls that must not happen twice: the first answer is kept and given again."""

@@ -1,0 +1,114 @@
+"""Japanese days and hours: delivery windows, durations and local due times. The only place that knows JST."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from chalicelib.kernel.clock import aware
+from chalicelib.kernel.errors import InvalidError
+
+JST = ZoneInfo("Asia/Tokyo")
+
+_DURATION = re.compile(r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?\Z")
+_HHMM = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
+
+
+def local_date(moment: datetime) -> date:
+    """Return the Japanese calendar day of an instant."""
+    return aware(moment).astimezone(JST).date()
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return the length of an ISO 8601 duration of weeks, days, hours and minutes, e.g. `P3D`, `PT30M`.
+
+    Raises InvalidError(`duration.malformed`).
+    """
+    match = _DURATION.match(text)
+    parts = {name: int(value) for name, value in match.groupdict().items() if value} if match else {}
+    if not parts:
+        raise InvalidError("duration.malformed", given=text)
+    return timedelta(**parts)
+
+
+def parse_hhmm(text: str) -> time:
+    """Return a clock time in JST written `HH:MM`. Raises InvalidError(`time.malformed`)."""
+    match = _HHMM.match(text)
+    if not match:
+        raise InvalidError("time.malformed", given=text)
+    return time(int(match[1]), int(match[2]))
+
+
+def at_local(day: date, clock_time: time) -> datetime:
+    """Return the instant of a Japanese day and clock time, aware UTC."""
+    return datetime.combine(day, clock_time, tzinfo=JST).astimezone(UTC)
+
+
+def start_of_local_day(day: date) -> datetime:
+    """Return midnight in Japan at the start of `day`, aware UTC."""
+    return at_local(day, time(0))
+
+
+def due_after(moment: datetime, length: timedelta, at: time | None) -> datetime:
+    """Return when a wait of `length` that begins at `moment` is over.
+
+    at: when given, the wait ends at that JST clock time on the day that lies `length` later; a time that is already past
+    moves to the next day. Without it the end is rounded up so that people who wait alike share a cohort: to the minute below
+    an hour, to five minutes below a day, else to a quarter of an hour (engines.md 1.5).
+    """
+    end = aware(moment) + length
+    if at is None:
+        return _ceil(end, _grain(length))
+    due = at_local(local_date(end), at)
+    if due < end and (length < timedelta(days=1) or due <= moment):
+        due = at_local(local_date(end) + timedelta(days=1), at)
+    return due
+
+
+def _grain(length: timedelta) -> timedelta:
+    if length < timedelta(hours=1):
+        return timedelta(minutes=1)
+    return timedelta(minutes=5) if length < timedelta(days=1) else timedelta(minutes=15)
+
+
+def _ceil(moment: datetime, grain: timedelta) -> datetime:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    steps = -((epoch - moment) // grain)
+    return epoch + steps * grain
+
+
+def next_grain(moment: datetime, grain: timedelta) -> datetime:
+    """Return the first multiple of `grain` at or after `moment`."""
+    return _ceil(aware(moment), grain)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryWindow:
+    """The JST hours [start, end) in which promotional messages may leave; it may cross midnight."""
+
+    start: time
+    end: time
+
+    @classmethod
+    def parse(cls, start: str, end: str) -> DeliveryWindow:
+        """Return the window of two `HH:MM` texts. Raises InvalidError when they are malformed or equal."""
+        window = cls(parse_hhmm(start), parse_hhmm(end))
+        if window.start == window.end:
+            raise InvalidError("window.empty", start=start, end=end)
+        return window
+
+    def is_open(self, moment: datetime) -> bool:
+        """Say whether `moment` (aware, any zone) lies inside."""
+        clock_time = aware(moment).astimezone(JST).time()
+        if self.start < self.end:
+            return self.start <= clock_time < self.end
+        return clock_time >= self.start or clock_time < self.end
+
+    def opens_at(self, moment: datetime) -> datetime:
+        """Return the first instant at or after `moment` when sending is allowed, aware UTC."""
+        if self.is_open(moment):
+            return aware(moment)
+        today = at_local(local_date(moment), self.start)
+        return today if today >= moment else at_local(local_date(moment) + timedelta(days=1), self.start)

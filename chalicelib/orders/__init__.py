@@ -1,0 +1,1 @@
+"""Purchases, each counted once, and what they add up to."""

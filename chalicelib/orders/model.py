@@ -1,0 +1,61 @@
+"""An order, and the statistics of a person's purchases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.kernel.clock import from_text
+from chalicelib.kernel.ids import Cid
+from chalicelib.ports.database import Item
+
+STATS_SK = "S"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One purchase. order_no: the company's own, unique among all its orders."""
+
+    order_no: str
+    cid: Cid
+    at: datetime
+    amount_yen: int
+    products: tuple[str, ...] = ()
+    shop: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseStats:
+    """What a person's purchases add up to. revision: grows with every change, guards against lost updates."""
+
+    count: int = 0
+    total_yen: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    revision: int = 0
+
+    def with_orders(self, orders: Iterable[Order]) -> PurchaseStats:
+        """Return the statistics with more orders counted in."""
+        count, total, first, last = self.count, self.total_yen, self.first_at, self.last_at
+        for order in orders:
+            count += 1
+            total += order.amount_yen
+            first = order.at if first is None else min(first, order.at)
+            last = order.at if last is None else max(last, order.at)
+        return PurchaseStats(count, total, first, last, self.revision)
+
+
+def stats_of(collection: Mapping[str, Item]) -> PurchaseStats:
+    """Return a person's purchase statistics from his core items."""
+    item = collection.get(STATS_SK)
+    if not item:
+        return PurchaseStats()
+    first, last = item.get("first_at"), item.get("last_at")
+    return PurchaseStats(
+        count=item.get("count", 0),
+        total_yen=item.get("total_yen", 0),
+        first_at=from_text(first) if first else None,
+        last_at=from_text(last) if last else None,
+        revision=item["revision"],
+    )

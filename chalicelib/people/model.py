@@ -1,0 +1,25 @@
+"""Identities and what they point to."""
+
+from __future__ import annotations
+
+from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
+
+
+def line_identity(account: AccountKey, line_user_id: LineUserId) -> str:
+    """Return the identity of a friend of one LINE account."""
+    return f"line#{account}#{line_user_id}"
+
+
+def member_identity(member_no: str) -> str:
+    """Return the identity of a customer by the company's own member number."""
+    return f"member#{member_no}"
+
+
+def person_key(cid: Cid) -> str:
+    """Return the partition key under which every table keeps a person's items."""
+    return f"C#{cid}"
+
+
+def cid_of(pk: str) -> Cid:
+    """Return the person's number in a partition key made by `person_key`."""
+    return Cid(int(pk[2:]))

@@ -1,0 +1,95 @@
+"""Find, number and join people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from chalicelib.kernel.clock import Clock, to_text
+from chalicelib.kernel.ids import Cid
+from chalicelib.people import table
+from chalicelib.people.model import person_key
+from chalicelib.ports.database import DUPLICATE, Database, Item
+from chalicelib.settings import settings
+
+_BLOCK = 20  # numbers reserved at a time: a container that dies wastes at most these
+
+
+class People:
+    """The numbers of people and the identities that point to them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._free: list[int] = []
+
+    def find(self, identity: str) -> Cid | None:
+        """Return the person behind an identity."""
+        return table.pointer(identity)
+
+    def find_many(self, identities: Iterable[str]) -> dict[str, Cid]:
+        """Return the people behind those identities that are known."""
+        wanted = list(dict.fromkeys(identities))
+        found = self._database.get_many(settings().core_table, [table.pointer_key(identity) for identity in wanted])
+        return {identity: Cid(found[key]["cid"]) for identity in wanted if (key := table.pointer_key(identity)) in found}
+
+    def find_or_number(self, identity: str) -> tuple[Cid, bool]:
+        """Return the person behind an identity and whether he is new; two who ask at once get the same one."""
+        cid = table.pointer(identity)
+        if cid is not None:
+            return cid, False
+        fresh = self._number(1)[0]
+        if table.put_pointer(identity, fresh, to_text(self._clock.now())):
+            return fresh, True
+        taken = table.pointer(identity)
+        if taken is None:
+            raise LookupError("an identity vanished while it was claimed")
+        return taken, False
+
+    def find_or_number_many(self, identities: Iterable[str]) -> dict[str, Cid]:
+        """Return a person for every identity, new numbers for unknown ones; lost races take the winner's number."""
+        wanted = list(dict.fromkeys(identities))
+        known = self.find_many(wanted)
+        missing = [identity for identity in wanted if identity not in known]
+        if not missing:
+            return known
+        at = to_text(self._clock.now())
+        fresh = dict(zip(missing, self._number(len(missing)), strict=True))
+        outcomes = self._database.execute([table.claim_statement(identity, cid, at) for identity, cid in fresh.items()])
+        lost = [identity for identity, outcome in zip(fresh, outcomes, strict=True) if outcome == DUPLICATE]
+        return known | fresh | self.find_many(lost)
+
+    def number_identity(self, identity: str, cid: Cid) -> bool:
+        """Point a free identity to a known person; return False when it points elsewhere."""
+        return table.put_pointer(identity, cid, to_text(self._clock.now())) or table.pointer(identity) == cid
+
+    def move(self, identity: str, old: Cid, new: Cid) -> bool:
+        """Point an identity from one person to another; True too when that is done already."""
+        return table.move_pointer(identity, old, new) or table.pointer(identity) == new
+
+    def mark_merged(self, old: Cid, new: Cid) -> None:
+        """Say on both profiles that `old` is now part of `new`."""
+        table.mark_merged(old, new)
+
+    def unmark_merged(self, old: Cid, new: Cid) -> None:
+        """Take the merge marks back."""
+        table.unmark_merged(old, new)
+
+    def collections(self, cids: Iterable[Cid], kinds: Iterable[str]) -> dict[Cid, Mapping[str, Item]]:
+        """Return per person his core items of these kinds (sort keys), strongly consistent."""
+        people = list(dict.fromkeys(cids))
+        wanted = list(kinds)
+        keys = [(person_key(cid), kind) for cid in people for kind in wanted]
+        found = self._database.get_many(settings().core_table, keys)
+        return {cid: {kind: found[person_key(cid), kind] for kind in wanted if (person_key(cid), kind) in found} for cid in people}
+
+    def highest(self) -> int:
+        """Return the highest number handed out: people are numbered 1 to this, with a few gaps."""
+        return table.highest()
+
+    def _number(self, count: int) -> list[Cid]:
+        if len(self._free) < count:
+            size = max(count - len(self._free), _BLOCK)
+            first = table.reserve_block(size)
+            self._free += range(first, first + size)
+        taken, self._free = self._free[:count], self._free[count:]
+        return [Cid(number) for number in taken]

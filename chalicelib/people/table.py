@@ -1,0 +1,110 @@
+"""Counter, identity pointers and merge marks in the core table."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import PutError, UpdateError
+
+from chalicelib.kernel.ids import Cid
+from chalicelib.people.model import person_key
+from chalicelib.ports.database import Statement
+from chalicelib.settings import settings
+from chalicelib.storage import CoreItem, is_lost
+
+
+class CounterItem(CoreItem):
+    """The highest number handed out."""
+
+    highest = NumberAttribute(default=0)
+
+
+class PointerItem(CoreItem):
+    """From an identity to a person."""
+
+    cid = NumberAttribute()
+    claimed_at = UnicodeAttribute()
+
+
+class MergeItem(CoreItem):
+    """On the profile of an absorbed person: whom he became; on the absorbing one: whom he took in."""
+
+    merged_into = NumberAttribute(null=True)
+    aliases: ListAttribute[int] = ListAttribute(null=True)
+
+
+def reserve_block(size: int) -> int:
+    """Hand out the next `size` numbers and return the first of them."""
+    counter = CounterItem("COUNTER", "cid")
+    counter.update(actions=[CounterItem.highest.add(size)])
+    return int(counter.highest) - size + 1
+
+
+def highest() -> int:
+    """Return the highest number handed out, 0 before the first."""
+    try:
+        return int(CounterItem.get("COUNTER", "cid", consistent_read=True).highest)
+    except CounterItem.DoesNotExist:
+        return 0
+
+
+def pointer(identity: str) -> Cid | None:
+    """Return the person that an identity points to."""
+    try:
+        return Cid(int(PointerItem.get(f"ID#{identity}", "#", consistent_read=True).cid))
+    except PointerItem.DoesNotExist:
+        return None
+
+
+def put_pointer(identity: str, cid: Cid, at: str) -> bool:
+    """Point a free identity to a person; return False when it is taken."""
+    try:
+        PointerItem(f"ID#{identity}", "#", cid=cid, claimed_at=at).save(condition=PointerItem.pk.does_not_exist())
+    except PutError as error:
+        if is_lost(error):
+            return False
+        raise
+    return True
+
+
+def move_pointer(identity: str, old: Cid, new: Cid) -> bool:
+    """Point an identity from one person to another; return False when it no longer points to `old`."""
+    item = PointerItem(f"ID#{identity}", "#")
+    try:
+        item.update(actions=[PointerItem.cid.set(new)], condition=PointerItem.cid == old)
+    except UpdateError as error:
+        if is_lost(error):
+            return False
+        raise
+    return True
+
+
+def mark_merged(old: Cid, new: Cid) -> None:
+    """Say on both profiles that `old` is now part of `new`; the same when repeated."""
+    mark = MergeItem(person_key(old), "P")
+    mark.update(actions=[MergeItem.merged_into.set(new)])
+    MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(sorted({*_aliases(new), int(old)}))])
+
+
+def unmark_merged(old: Cid, new: Cid) -> None:
+    """Take the merge marks back."""
+    MergeItem(person_key(old), "P").update(actions=[MergeItem.merged_into.remove()])
+    rest = sorted(set(_aliases(new)) - {int(old)})
+    MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(rest)])
+
+
+def _aliases(cid: Cid) -> list[int]:
+    try:
+        return [int(alias) for alias in MergeItem.get(person_key(cid), "P", consistent_read=True).aliases or []]
+    except MergeItem.DoesNotExist:
+        return []
+
+
+def claim_statement(identity: str, cid: Cid, at: str) -> Statement:
+    """Return the bulk form of `put_pointer`."""
+    text = f"INSERT INTO \"{settings().core_table}\" VALUE {{'pk': ?, 'sk': ?, 'cid': ?, 'claimed_at': ?}}"
+    return Statement(text, (f"ID#{identity}", "#", int(cid), at))
+
+
+def pointer_key(identity: str) -> tuple[str, str]:
+    """Return the key of a pointer, for bulk reads."""
+    return f"ID#{identity}", "#"

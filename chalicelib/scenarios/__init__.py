@@ -1,0 +1,1 @@
+"""Timed, branching scenarios: published as a state machine per version, walked by cohorts, remembered in DynamoDB."""

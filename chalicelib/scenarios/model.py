@@ -1,0 +1,131 @@
+"""Scenarios as they are kept, enrollments and cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from chalicelib.delivery.model import Row
+from chalicelib.kernel.clock import aware
+from chalicelib.kernel.ids import Cid, CohortId, ScenarioId
+from chalicelib.scenarios.graph import Scenario
+
+INLINE = "inline"  # the pointer of an enrollment that is still being walked by the worker that made it
+SHARDS = 8
+
+
+class ScenarioState(StrEnum):
+    """PAUSED: nobody enters, whoever is in stays where he is."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioHead:
+    """A scenario's name and state. version: the published one, 0 for none; draft: what is being drawn."""
+
+    scenario_id: ScenarioId
+    name: str
+    state: ScenarioState
+    version: int
+    draft: Mapping[str, Any]
+    revision: int
+    pause_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published version: never changes."""
+
+    scenario_id: ScenarioId
+    version: int
+    graph: Scenario
+
+
+class EnrollmentStatus(StrEnum):
+    """EXITED: left before the end, `reason` says why."""
+
+    ACTIVE = "active"
+    DONE = "done"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollment:
+    """One person going through one version; `row` is what delivery claims. at_node: only while INLINE."""
+
+    row: Row
+    scenario_id: ScenarioId
+    version: int
+    run: int
+    occurrence: str
+    entered_at: datetime
+    at_node: str = ""
+    ended_at: datetime | None = None
+    reason: str = ""
+    path: Mapping[str, str] = field(default_factory=dict)
+    responses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cid(self) -> Cid:
+        """The person's number."""
+        return self.row.cid
+
+    @property
+    def last_node(self) -> str:
+        """The node that was acted on last, empty before the first."""
+        return self.row.last.partition("__")[0]
+
+
+class CohortState(StrEnum):
+    """OPEN: may be joined. CLOSED: under way; who comes too late joins the next one."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Everyone who must do a node of a version at an instant. at_node, at_due: where it stands now."""
+
+    cohort_id: CohortId
+    scenario_id: ScenarioId
+    version: int
+    node: str
+    due: datetime
+    state: CohortState
+    at_node: str
+    at_due: datetime
+    is_started: bool
+
+
+def minute(moment: datetime) -> str:
+    """Return the compact form of a full minute, `202611221030`."""
+    return aware(moment).strftime("%Y%m%d%H%M")
+
+
+def from_minute(text: str) -> datetime:
+    """Return the instant of `minute`."""
+    return datetime.strptime(text, "%Y%m%d%H%M").replace(tzinfo=UTC)
+
+
+def cohort_id(scenario_id: ScenarioId, version: int, node: str, due: datetime) -> CohortId:
+    """Return the name of a cohort, which is also the name of its execution (AWS allows 80 characters)."""
+    return CohortId(f"{scenario_id}-v{version}-{node}-{minute(due)}")
+
+
+def parse_cohort_id(text: str) -> tuple[ScenarioId, int, str, datetime]:
+    """Return scenario, version, node and instant of a cohort's name. Raises ValueError."""
+    scenario_id, version, node, due = text.rsplit("-", 3)
+    return ScenarioId(scenario_id), int(version.removeprefix("v")), node, from_minute(due)
+
+
+def visit_of(node: str, due: datetime) -> str:
+    """Return the name of one visit of a node: a loop visits the same node at different instants."""
+    return f"{node}__{minute(due)}"

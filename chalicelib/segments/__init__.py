@@ -1,0 +1,1 @@
+"""Conditions on people: one expression tree, evaluated where it is used."""

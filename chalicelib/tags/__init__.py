@@ -1,0 +1,1 @@
+"""Labels that staff and rules put on people."""

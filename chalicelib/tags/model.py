@@ -1,0 +1,28 @@
+"""A tag, and the tags of one person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib.kernel.ids import TagId
+from chalicelib.ports.database import Item
+
+TAGS_SK = "T"
+MOST_TAGS = 100  # per person: all of them live in one item, read with every send
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A label in a folder."""
+
+    tag_id: TagId
+    name: str
+    folder: str
+    created_at: datetime
+
+
+def tags_of(collection: Mapping[str, Item]) -> frozenset[str]:
+    """Return the ids of a person's tags, from his core items."""
+    return frozenset(name for name, value in collection.get(TAGS_SK, {}).items() if name.startswith("tag_") and value)

@@ -1,0 +1,87 @@
+"""Tags in the config table (`TAG` / id), a person's tags as attributes of his `T` item in the core table."""
+
+from __future__ import annotations
+
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.exceptions import PutError
+
+from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.kernel.ids import Cid, TagId
+from chalicelib.people.model import person_key
+from chalicelib.ports.database import Database, Statement
+from chalicelib.settings import settings
+from chalicelib.storage import ConfigItem, is_lost
+from chalicelib.tags.model import TAGS_SK, Tag
+
+
+class TagItem(ConfigItem):
+    """One tag."""
+
+    name = UnicodeAttribute()
+    folder = UnicodeAttribute(default="")
+    created_at = UnicodeAttribute()
+
+
+class TagNameItem(ConfigItem):
+    """Holds a name so that no two tags share it."""
+
+    tag_id = UnicodeAttribute()
+
+
+def _model(item: TagItem) -> Tag:
+    return Tag(TagId(item.sk), item.name, item.folder, from_text(item.created_at))
+
+
+def take_name(name: str, tag_id: TagId) -> str:
+    """Reserve a name; return the id of the tag that holds it."""
+    try:
+        TagNameItem("TAGNAME", name, tag_id=tag_id).save(condition=TagNameItem.pk.does_not_exist())
+    except PutError as error:
+        if not is_lost(error):
+            raise
+        return str(TagNameItem.get("TAGNAME", name, consistent_read=True).tag_id)
+    return tag_id
+
+
+def free_name(name: str) -> None:
+    """Give a name back."""
+    TagNameItem("TAGNAME", name).delete()
+
+
+def put(tag: Tag) -> None:
+    """Write a tag."""
+    TagItem("TAG", tag.tag_id, name=tag.name, folder=tag.folder, created_at=to_text(tag.created_at)).save()
+
+
+def get(tag_id: str) -> Tag | None:
+    """Return a tag."""
+    try:
+        return _model(TagItem.get("TAG", tag_id))
+    except TagItem.DoesNotExist:
+        return None
+
+
+def delete(tag_id: str) -> None:
+    """Remove a tag from the list; people keep the mark until they are written next, no condition sees it."""
+    TagItem("TAG", tag_id).delete()
+
+
+def everyone() -> list[Tag]:
+    """Return all tags, oldest first."""
+    return [_model(item) for item in TagItem.query("TAG")]
+
+
+def mark(database: Database, cid: Cid, tag_id: TagId, note: str) -> bool:
+    """Put a tag on a person; return False when it was there."""
+    key = (person_key(cid), TAGS_SK)
+    insert = Statement(f"INSERT INTO \"{settings().core_table}\" VALUE {{'pk': ?, 'sk': ?, '{tag_id}': ?}}", (*key, note))
+    if database.execute([insert]) == [None]:
+        return True
+    text = f'UPDATE "{settings().core_table}" SET "{tag_id}"=? WHERE pk=? AND sk=? AND "{tag_id}" IS MISSING'
+    return database.execute([Statement(text, (note, *key))]) == [None]
+
+
+def unmark(database: Database, cid: Cid, tag_id: TagId) -> bool:
+    """Take a tag off a person; return False when it was not there."""
+    text = f'UPDATE "{settings().core_table}" REMOVE "{tag_id}" WHERE pk=? AND sk=? AND "{tag_id}" IS NOT MISSING'
+    return database.execute([Statement(text, (person_key(cid), TAGS_SK))]) == [None]

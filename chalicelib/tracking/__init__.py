@@ -1,0 +1,1 @@
+"""Who followed which link and opened which e-mail, and how much that proves."""

@@ -1,0 +1,65 @@
+"""Tracked links, the tokens in them, and the grading of what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from chalicelib.kernel.errors import InvalidError
+from chalicelib.kernel.facts import Evidence
+from chalicelib.kernel.ids import Cid
+from chalicelib.kernel.signing import read_token, sign_token
+
+CLICK, OPEN, OPT_OUT = "r", "o", "u"
+# A page that is fetched this soon after the message left was fetched by a machine (mail scanners, previews).
+MACHINE_SPEED = timedelta(seconds=2)
+_BROWSERS = ("mozilla/", "opera/")
+# Beyond what crawler-user-agents knows.
+_MACHINES = ("line-poker", "linespider", "ms-office", "bitlybot", "preview", "scanner", "monitor", "curl/", "wget/", "python-")
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedLink:
+    """An address of ours that leads to `url` and remembers who came by."""
+
+    link_id: str
+    name: str
+    url: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a token was sent: to whom, by which delivery, when. link_id is empty for e-mail pictures and opt-outs."""
+
+    cid: Cid
+    source: str
+    sent_at: datetime
+    link_id: str = ""
+
+
+def make_token(key: bytes, purpose: str, origin: Origin) -> str:
+    """Return the signed token of an address for one person."""
+    return sign_token(key, purpose, [int(origin.cid), origin.source, int(origin.sent_at.timestamp()), origin.link_id])
+
+
+def read_origin(key: bytes, purpose: str, token: str) -> Origin:
+    """Return what a token says. Raises InvalidError(`token.invalid`)."""
+    payload = read_token(key, purpose, token)
+    match payload:
+        case [int(cid), str(source), int(sent), str(link_id)]:
+            return Origin(Cid(cid), source, datetime.fromtimestamp(sent, tz=UTC), link_id)
+    raise InvalidError("token.invalid")
+
+
+def grade_click(method: str, user_agent: str, is_crawler: bool, sent_at: datetime, at: datetime) -> Evidence | None:
+    """Return what a visit of a tracked link proves, None when a machine made it (line-platform.md section 3).
+
+    is_crawler: the verdict of a kept list of crawlers.
+    """
+    agent = user_agent.lower()
+    if method != "GET" or not agent or is_crawler or any(word in agent for word in _MACHINES):
+        return None
+    if not agent.startswith(_BROWSERS) or at - sent_at < MACHINE_SPEED:
+        return Evidence.WEAK
+    return Evidence.PROBABLE

@@ -1,0 +1,65 @@
+"""Links in the config table (`LNK` / id), what people did in the timeline (`C#cid` / `EV#…`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.exceptions import PutError
+
+from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.kernel.facts import Fact
+from chalicelib.kernel.ids import Cid
+from chalicelib.people.model import person_key
+from chalicelib.ports.database import Database, Item
+from chalicelib.settings import settings
+from chalicelib.storage import ConfigItem, is_lost
+from chalicelib.tracking.model import TrackedLink
+
+
+class LinkItem(ConfigItem):
+    """One tracked link."""
+
+    name = UnicodeAttribute()
+    url = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+
+
+def create(link: TrackedLink) -> bool:
+    """Write a new link; return False when the id is taken."""
+    item = LinkItem("LNK", link.link_id, name=link.name, url=link.url, created_at=to_text(link.created_at))
+    try:
+        item.save(condition=LinkItem.pk.does_not_exist())
+    except PutError as error:
+        if is_lost(error):
+            return False
+        raise
+    return True
+
+
+def _model(item: LinkItem) -> TrackedLink:
+    return TrackedLink(item.sk, item.name, item.url, from_text(item.created_at))
+
+
+def get(link_id: str) -> TrackedLink | None:
+    """Return a link."""
+    try:
+        return _model(LinkItem.get("LNK", link_id))
+    except LinkItem.DoesNotExist:
+        return None
+
+
+def everyone() -> list[TrackedLink]:
+    """Return all links by id."""
+    return [_model(item) for item in LinkItem.query("LNK")]
+
+
+def note(database: Database, fact: Fact, kind: str, details: dict[str, Any]) -> None:
+    """Write a fact into the person's timeline; the same every time it is told."""
+    item = {"pk": person_key(fact.cid), "sk": f"EV#{to_text(fact.at)}#{fact.fact_id}", "kind": kind, "at": to_text(fact.at)}
+    database.put_many(settings().timeline_table, [{**item, **details}])
+
+
+def timeline(database: Database, cid: Cid) -> list[Item]:
+    """Return what a person did, oldest first."""
+    return database.query(settings().timeline_table, person_key(cid), prefix="EV#")

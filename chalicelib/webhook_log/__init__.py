@@ -1,0 +1,1 @@
+"""Every event that LINE sent: done once, kept for a while for support."""

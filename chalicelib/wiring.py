@@ -1,0 +1,333 @@
+"""The World: every adapter and service of this process, made on first use."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from chalicelib.kernel.clock import Clock, SystemClock
+from chalicelib.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from chalicelib.campaigns.service import Campaigns
+    from chalicelib.customers.service import Customers
+    from chalicelib.delivery.answers import Answers
+    from chalicelib.delivery.ledger import Ledger
+    from chalicelib.delivery.service import Delivery
+    from chalicelib.friends.service import Friends
+    from chalicelib.idempotency.service import Idempotency
+    from chalicelib.identity_links.service import IdentityLinks
+    from chalicelib.imports.service import Imports
+    from chalicelib.line_accounts.service import LineAccounts
+    from chalicelib.messages.service import Messages
+    from chalicelib.orders.service import Orders
+    from chalicelib.people.service import People
+    from chalicelib.ports.database import Database
+    from chalicelib.ports.email import EmailSender
+    from chalicelib.ports.files import Files
+    from chalicelib.ports.line import Line
+    from chalicelib.ports.machines import Machines
+    from chalicelib.ports.queues import DeadLetters, Queue
+    from chalicelib.ports.schedules import Schedules
+    from chalicelib.ports.secrets import Secrets
+    from chalicelib.ports.sms import SmsSender
+    from chalicelib.scenarios.cohorts import Cohorts
+    from chalicelib.scenarios.engine import Engine
+    from chalicelib.scenarios.service import Scenarios
+    from chalicelib.segments.service import Segments
+    from chalicelib.staff.service import Staff
+    from chalicelib.tags.service import Tags
+    from chalicelib.tracking.service import Tracking
+    from chalicelib.webhook_log.service import WebhookLog
+
+# Imports stand inside the properties on purpose: the webhook door lives in the same bundle and must not pay for PynamoDB.
+
+
+class World:
+    """Everything a door may use. Tests set an attribute before first use to put a fake in an adapter's place."""
+
+    def __init__(self, config: Settings, clock: Clock) -> None:
+        self.settings = config
+        self.clock = clock
+
+    # Adapters ---------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def database(self) -> Database:
+        """DynamoDB in bulk."""
+        from chalicelib.adapters.database import DynamoDatabase
+
+        return DynamoDatabase()
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Secrets Manager."""
+        from chalicelib.adapters.secrets import SecretsManager
+
+        return SecretsManager(self.settings.secret_prefix)
+
+    @cached_property
+    def line(self) -> Line:
+        """LINE's Messaging API."""
+        from chalicelib.adapters.line import LineApi
+
+        return LineApi(self.settings.line_api_url)
+
+    @cached_property
+    def email(self) -> EmailSender:
+        """SES."""
+        from chalicelib.adapters.email import SesEmail
+
+        return SesEmail(self.settings.mail_configuration_set)
+
+    @cached_property
+    def sms(self) -> SmsSender:
+        """SMS."""
+        from chalicelib.adapters.sms import SnsSms
+
+        return SnsSms(self.settings.sms_sender_id)
+
+    @cached_property
+    def files(self) -> Files:
+        """S3."""
+        from chalicelib.adapters.files import S3Files
+
+        return S3Files(self.settings.files_bucket)
+
+    @cached_property
+    def events(self) -> Queue:
+        """The queue from the doors to the webhook worker."""
+        from chalicelib.adapters.queues import SqsQueue
+
+        return SqsQueue(self.settings.events_queue_url)
+
+    @cached_property
+    def work(self) -> Queue:
+        """The queue of long work."""
+        from chalicelib.adapters.queues import SqsQueue
+
+        return SqsQueue(self.settings.work_queue_url)
+
+    def dead_letters(self, queue: str) -> DeadLetters:
+        """What the `events` or the `work` queue gave up."""
+        from chalicelib.adapters.queues import SqsQueue
+
+        return SqsQueue({"events": self.settings.events_dead_url, "work": self.settings.work_dead_url}[queue])
+
+    @cached_property
+    def machines(self) -> Machines:
+        """Step Functions."""
+        from chalicelib.adapters.machines import StepFunctions
+
+        return StepFunctions(self.settings.machine_arn_prefix, self.settings.machine_role_arn)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """EventBridge Scheduler."""
+        from chalicelib.adapters.schedules import EventBridgeSchedules
+
+        return EventBridgeSchedules(self.settings.schedule_group, self.settings.ticks_function_arn, self.settings.schedule_role_arn)
+
+    # Rooms ------------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def people(self) -> People:
+        """Numbers and identities."""
+        from chalicelib.people.service import People
+
+        return People(self.database, self.clock)
+
+    @cached_property
+    def line_accounts(self) -> LineAccounts:
+        """LINE accounts."""
+        from chalicelib.line_accounts.service import LineAccounts
+
+        return LineAccounts(self.line, self.secrets, self.clock)
+
+    @cached_property
+    def staff(self) -> Staff:
+        """API keys."""
+        from chalicelib.staff.service import Staff
+
+        return Staff(self.clock)
+
+    @cached_property
+    def tags(self) -> Tags:
+        """Tags."""
+        from chalicelib.tags.service import Tags
+
+        return Tags(self.people, self.database, self.clock)
+
+    @cached_property
+    def friends(self) -> Friends:
+        """Friends."""
+        from chalicelib.friends.service import Friends
+
+        return Friends(self.people, self.line_accounts, self.line, self.clock)
+
+    @cached_property
+    def customers(self) -> Customers:
+        """Customers."""
+        from chalicelib.customers.service import Customers
+
+        return Customers(self.people, self.database, self.clock)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Orders."""
+        from chalicelib.orders.service import Orders
+
+        return Orders(self.people, self.database)
+
+    @cached_property
+    def imports(self) -> Imports:
+        """Imports."""
+        from chalicelib.imports.service import Imports
+
+        return Imports(self.customers, self.orders, self.friends, self.people, self.line_accounts, self.files, self.clock)
+
+    @cached_property
+    def identity_links(self) -> IdentityLinks:
+        """Identity links."""
+        from chalicelib.identity_links.service import IdentityLinks
+
+        return IdentityLinks(
+            self.people,
+            self.friends,
+            self.customers,
+            self.line_accounts,
+            self.line,
+            self.secrets,
+            self.clock,
+            self.settings.line_access_url,
+        )
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Templates."""
+        from chalicelib.messages.service import Messages
+
+        return Messages(self.clock)
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """Links and the timeline."""
+        from chalicelib.tracking.service import Tracking
+
+        return Tracking(self.secrets, self.database, self.clock, self.settings.public_url)
+
+    @cached_property
+    def idempotency(self) -> Idempotency:
+        """API calls that must not happen twice."""
+        from chalicelib.idempotency.service import Idempotency
+
+        return Idempotency(self.database, self.clock)
+
+    @cached_property
+    def webhook_log(self) -> WebhookLog:
+        """Events that LINE sent."""
+        from chalicelib.webhook_log.service import WebhookLog
+
+        return WebhookLog(self.database, self.clock, self.settings.raw_event_days)
+
+    @cached_property
+    def segments(self) -> Segments:
+        """Conditions."""
+        from chalicelib.segments.service import Segments
+
+        return Segments(self.people, self.customers, self.database)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Claims, batches and calls."""
+        from chalicelib.delivery.ledger import Ledger
+
+        return Ledger(self.database)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        """The one way out."""
+        from chalicelib.delivery.compose import Composer
+        from chalicelib.delivery.senders import Senders
+        from chalicelib.delivery.service import Delivery
+
+        senders = Senders(self.ledger, self.line_accounts, self.line, self.email, self.sms, self.files)
+        composer = Composer(self.messages, self.tracking, self.settings)
+        return Delivery(self.ledger, self.segments, composer, senders, self.clock)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Short answers."""
+        from chalicelib.delivery.answers import Answers
+
+        return Answers(self.ledger, self.line, self.line_accounts, self.identity_links, self.friends, self.clock)
+
+    @cached_property
+    def campaigns(self) -> Campaigns:
+        """Campaigns."""
+        from chalicelib.campaigns.service import Campaigns
+
+        return Campaigns(
+            self.delivery,
+            self.segments,
+            self.messages,
+            self.line_accounts,
+            self.database,
+            self.schedules,
+            self.clock,
+        )
+
+    @cached_property
+    def cohorts(self) -> Cohorts:
+        """Cohorts."""
+        from chalicelib.scenarios.cohorts import Cohorts
+
+        return Cohorts(self.database, self.machines)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The nodes of scenarios."""
+        from chalicelib.scenarios.engine import Engine
+
+        return Engine(self.database, self.cohorts, self.delivery, self.segments, self.tags, self.line_accounts, self.clock)
+
+    @cached_property
+    def scenarios(self) -> Scenarios:
+        """Scenarios."""
+        from chalicelib.scenarios.service import Scenarios
+
+        return Scenarios(
+            self.engine,
+            self.cohorts,
+            self.segments,
+            self.messages,
+            self.line_accounts,
+            self.database,
+            self.machines,
+            self.schedules,
+            self.clock,
+        )
+
+
+_clock: Clock = SystemClock()
+_world: World | None = None
+
+
+def use_clock(clock: Clock) -> None:
+    """Let this process live by another clock (the local run's virtual one); before the first `world()`."""
+    global _clock, _world
+    _clock, _world = clock, None
+
+
+def use_world(world: World | None) -> None:
+    """Put a world in place (tests); None makes a new one on next use."""
+    global _world
+    _world = world
+
+
+def world() -> World:
+    """Return this process's world."""
+    global _world
+    if _world is None:
+        _world = World(settings(), _clock)
+    return _world

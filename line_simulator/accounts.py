@@ -1,0 +1,193 @@
+"""Everything the API tells or sets about an account: quota, profile, followers, link tokens, webhook endpoint, content."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from line_simulator.exchange import ApiError, Response, json_response
+from line_simulator.findings import Findings
+from line_simulator.ids import is_user_id
+from line_simulator.state import Channel, Friendship, JsonObject, LinkToken, PersonRecord, World
+from line_simulator.webhooks import Webhooks
+
+LINK_TOKEN_SECONDS: Final = 600.0
+_FOLLOWERS_DEFAULT: Final = 300
+_FOLLOWERS_MAX: Final = 1000
+_DATE = re.compile(r"\d{8}")
+
+
+class Accounts:
+    """Answers of the read and settings operations. Callers hold the world's lock."""
+
+    def __init__(self, world: World, webhooks: Webhooks) -> None:
+        self._world = world
+        self._webhooks = webhooks
+
+    def quota(self, channel: Channel) -> Response:
+        """Answer getMessageQuota."""
+        if channel.monthly_limit is None:
+            return json_response({"type": "none"})
+        return json_response({"type": "limited", "value": channel.monthly_limit})
+
+    def consumption(self, channel: Channel) -> Response:
+        """Answer getMessageQuotaConsumption for this month in Japan."""
+        return json_response({"totalUsage": channel.used.get(self._world.month(), 0)})
+
+    def sent_count(self, channel: Channel, via: str, parameters: dict[str, str]) -> Response:
+        """Answer getNumberOfSent…Messages; ready a day later, hidden below twenty (messaging-api.yml)."""
+        date = parameters.get("date", "")
+        if _DATE.fullmatch(date) is None:
+            raise ApiError(400, "The value for the 'date' parameter is invalid")
+        today = f"{self._world.tokyo():%Y%m%d}"
+        count = channel.sent.get(f"{date}/{via}", 0)
+        if date < "20180331":
+            return json_response({"status": "out_of_service"})
+        if date >= today:
+            return json_response({"status": "unready"})
+        if 0 < count < 20:
+            return json_response({"status": "unavailable_for_privacy"})
+        return json_response({"status": "ready", "success": count})
+
+    def profile(self, channel: Channel, user_id: str) -> Response:
+        """Answer getProfile: 404 for blocked, strangers, and people without consent alike."""
+        person, status = self._person(channel, user_id)
+        if person is None or status is not Friendship.FRIEND or not person.consent:
+            raise ApiError(404, "Not found")
+        profile = {"displayName": person.name, "userId": user_id, "language": person.language}
+        if person.picture_url:
+            profile["pictureUrl"] = person.picture_url
+        if person.status_message:
+            profile["statusMessage"] = person.status_message
+        return json_response(profile)
+
+    def bot_info(self, channel: Channel) -> Response:
+        """Answer getBotInfo."""
+        info = {
+            "userId": channel.bot_user_id,
+            "basicId": channel.basic_id,
+            "displayName": channel.name,
+            "chatMode": channel.chat_mode,
+            "markAsReadMode": "manual" if channel.chat_mode == "chat" else "auto",
+        }
+        if channel.picture_url:
+            info["pictureUrl"] = channel.picture_url
+        return json_response(info)
+
+    def followers(self, channel: Channel, parameters: dict[str, str]) -> Response:
+        """Answer getFollowers: verified accounts only, consenting friends only, in pages."""
+        if not channel.verified:
+            raise ApiError(403, "Access to this API is not available for your account")
+        limit = parameters.get("limit", str(_FOLLOWERS_DEFAULT))
+        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _FOLLOWERS_MAX:
+            raise ApiError(400, "The value for the 'limit' parameter is invalid")
+        start = self._page_start(parameters.get("start"))
+        friends = [user for user, chat in channel.chats.items() if self._is_listed(user, chat.status)]
+        page = friends[start : start + int(limit)]
+        content: JsonObject = {"userIds": page}
+        if start + len(page) < len(friends):
+            content["next"] = f"next.{start + len(page)}"
+        return json_response(content)
+
+    def _page_start(self, token: str | None) -> int:
+        if token is None:
+            return 0
+        prefix, _, number = token.partition(".")
+        if prefix != "next" or not number.isdigit():
+            raise ApiError(400, "Invalid start parameter")
+        return int(number)
+
+    def _is_listed(self, user_id: str, status: Friendship) -> bool:
+        owner = self._world.state.owners.get(user_id)
+        return status is Friendship.FRIEND and owner is not None and owner[1].consent
+
+    def link_token(self, channel: Channel, user_id: str) -> Response:
+        """Answer issueLinkToken: friends only, ten minutes, one use."""
+        person, status = self._person(channel, user_id)
+        if person is None or status is not Friendship.FRIEND:
+            raise ApiError(404, "Not found")
+        token = self._world.ids.url_token()
+        expires_at = self._world.clock.time() + LINK_TOKEN_SECONDS
+        self._world.state.link_tokens[token] = LinkToken(channel.id, user_id, expires_at)
+        return json_response({"linkToken": token})
+
+    def webhook(self, channel: Channel) -> Response:
+        """Answer getWebhookEndpoint."""
+        if not channel.webhook_url:
+            raise ApiError(404, "Webhook endpoint not found")
+        return json_response({"endpoint": channel.webhook_url, "active": channel.webhook_active})
+
+    def set_webhook(self, channel: Channel, body: JsonObject) -> Response:
+        """Answer setWebhookEndpoint. Plain http is taken here, which LINE would refuse."""
+        channel.webhook_url = self._endpoint(body.get("endpoint"))
+        return json_response({})
+
+    def test_webhook(self, channel: Channel, body: JsonObject) -> Response:
+        """Answer testWebhookEndpoint: send an empty, signed webhook now and report what happened."""
+        url = channel.webhook_url if body.get("endpoint") is None else self._endpoint(body["endpoint"])
+        if not url:
+            raise ApiError(404, "Webhook endpoint not found")
+        at = datetime.fromtimestamp(self._world.clock.time(), UTC)
+        status, reason, _ = self._webhooks.test(channel, url)
+        return json_response(
+            {
+                "success": reason == "OK",
+                "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "statusCode": status,
+                "reason": reason,
+                "detail": str(status) if status else reason.lower().replace("_", " "),
+            }
+        )
+
+    def _endpoint(self, value: object) -> str:
+        found = Findings()
+        # At most 500 characters (messaging-api.yml, SetWebhookEndpointRequest.endpoint).
+        if not found.text("endpoint", value, 500):
+            found.raise_if_any()
+        parts = urlsplit(str(value))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ApiError(400, "Invalid webhook endpoint URL")
+        return str(value)
+
+    def start_loading(self, _channel: Channel, body: JsonObject) -> Response:
+        """Answer showLoadingAnimation: 5 to 60 seconds in steps of 5, users only."""
+        found = Findings()
+        found.text("chatId", body.get("chatId"), 100)
+        seconds = body.get("loadingSeconds", 20)
+        if found.number("loadingSeconds", seconds, 5, 60) and seconds % 5:
+            found.add("loadingSeconds", "Must be a multiple of 5")
+        found.raise_if_any()
+        if not is_user_id(body["chatId"]):
+            raise ApiError(400, "The property, chatId, in the request body is invalid (line: -, column: -)")
+        return json_response({}, 202)
+
+    def mark_as_read(self, channel: Channel, body: JsonObject) -> Response:
+        """Answer markMessagesAsReadByToken."""
+        if self._world.state.read_tokens.get(str(body.get("markAsReadToken"))) != channel.id:
+            raise ApiError(400, "Invalid markAsReadToken")
+        return json_response({})
+
+    def content(self, channel: Channel, message_id: str, *, preview: bool = False) -> Response:
+        """Answer getMessageContent and its preview with the bytes a person sent."""
+        content = self._world.state.contents.get(message_id)
+        if content is None or content.channel_id != channel.id:
+            raise ApiError(404, "Not found")
+        if preview and not content.content_type.startswith(("image/", "video/")):
+            raise ApiError(404, "Not found")
+        return Response(200, content.data, content.content_type)
+
+    def transcoding(self, channel: Channel, message_id: str) -> Response:
+        """Answer getMessageContentTranscodingByMessageId; here media is ready at once."""
+        self.content(channel, message_id)
+        return json_response({"status": "succeeded"})
+
+    def _person(self, channel: Channel, user_id: str) -> tuple[PersonRecord | None, Friendship]:
+        if not is_user_id(user_id):
+            raise ApiError(400, "The value for the 'userId' parameter is invalid")
+        owner = self._world.state.owners.get(user_id)
+        chat = channel.chats.get(user_id)
+        if owner is None or owner[0] != channel.provider or chat is None:
+            return None, Friendship.NONE
+        return owner[1], chat.status

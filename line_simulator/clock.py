@@ -1,0 +1,132 @@
+"""The time of the simulated world, which may run ahead of, or faster than, the time of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+
+_UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+
+
+class ClockError(ValueError):
+    """The clock was asked for something time does not do; the text is one sentence for the caller."""
+
+
+def parse_duration(value: object) -> float:
+    """Return the seconds meant by `value`: a number of seconds, or text such as "20m" or "1h30m".
+
+    Raises ClockError if it is neither.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    text = str(value).strip()
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ClockError(f"{text!r} is not a duration; write for example 20m, 1h30m or a number of seconds.")
+    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+
+
+def parse_moment(value: object) -> float:
+    """Return the epoch seconds meant by `value`: a number, or ISO 8601 text with an offset.
+
+    Raises ClockError if it is neither.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ClockError(f"{value!r} is not a time; write for example 2026-11-22T09:00:00+09:00.") from None
+    if moment.tzinfo is None:
+        raise ClockError(f"{value!r} has no UTC offset; write for example 2026-11-22T09:00:00+09:00.")
+    return moment.timestamp()
+
+
+class Clock:
+    """Virtual time: `virtual + (real now - real) * scale`.
+
+    With a file the three numbers are shared with other processes as JSON {"virtual", "real", "scale"}; the file is read
+    again whenever its modification time or inode changes, and replaced atomically when this clock is moved.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int] | None = None
+        real = time.time()
+        self._anchor = (real, real, 1.0)
+        if file is not None and not file.exists():
+            self._write()
+        self._reload()
+
+    def time(self) -> float:
+        """Return the virtual epoch seconds."""
+        self._reload()
+        virtual, real, scale = self._anchor
+        return virtual + (time.time() - real) * scale
+
+    def now(self) -> datetime:
+        """Return the virtual instant as aware UTC."""
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    @property
+    def scale(self) -> float:
+        """How many virtual seconds pass in one real second."""
+        self._reload()
+        return self._anchor[2]
+
+    def advance(self, seconds: float) -> None:
+        """Move forward by `seconds`. Raises ClockError when negative."""
+        if seconds < 0:
+            raise ClockError("The clock cannot go backwards.")
+        self.set(self.time() + seconds)
+
+    def set(self, moment: float) -> None:
+        """Move to `moment` (epoch seconds). Raises ClockError when it lies in the past."""
+        with self._lock:
+            # Half a second of grace: a caller that read the time and posts it back is not going backwards.
+            if moment < self.time() - 0.5:
+                raise ClockError("The clock cannot go backwards.")
+            self._anchor = (moment, time.time(), self._anchor[2])
+            self._write()
+
+    def set_scale(self, scale: float) -> None:
+        """Let `scale` virtual seconds pass per real second from now on. Raises ClockError unless positive."""
+        if scale <= 0:
+            raise ClockError("The scale of the clock must be greater than zero.")
+        with self._lock:
+            self._anchor = (self.time(), time.time(), scale)
+            self._write()
+
+    def _reload(self) -> None:
+        if self._file is None:
+            return
+        try:
+            stat = os.stat(self._file)
+            key = (stat.st_mtime_ns, stat.st_ino)
+            if key == self._seen:
+                return
+            content = json.loads(self._file.read_bytes())
+            self._anchor = (float(content["virtual"]), float(content["real"]), float(content.get("scale", 1.0)))
+            self._seen = key
+        except (FileNotFoundError, KeyError, ValueError):
+            # Another process may be between writing and renaming; the last known time stays valid.
+            return
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        virtual, real, scale = self._anchor
+        draft = self._file.with_name(f"{self._file.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps({"virtual": virtual, "real": real, "scale": scale}), encoding="utf-8")
+        os.replace(draft, self._file)

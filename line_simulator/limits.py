@@ -1,0 +1,59 @@
+"""LINE's rate limits: one bucket per channel, endpoint and method."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `calls` in `seconds`."""
+
+    calls: int
+    seconds: float
+
+
+# Messaging API reference, Rate limits (as of 2026-08). Ids in the URL do not split a bucket.
+DEFAULT_RATE: Final = Rate(2000, 1)
+RATES: Final[dict[str, Rate]] = {
+    "broadcast": Rate(60, 3600),
+    "testWebhookEndpoint": Rate(60, 3600),
+    "getWebhookEndpoint": Rate(1000, 60),
+    "setWebhookEndpoint": Rate(1000, 60),
+    "showLoadingAnimation": Rate(100, 1),
+    "multicast": Rate(200, 1),
+    "issueChannelToken": Rate(370, 1),
+}
+
+
+class Limits:
+    """Token buckets, filled by virtual time. `unlimited` switches them off; `rates` overrides single operations."""
+
+    def __init__(self) -> None:
+        self.unlimited = False
+        self.rates: dict[str, Rate] = dict(RATES)
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+        self._lock = threading.Lock()
+
+    def rate(self, operation_id: str) -> Rate:
+        """Return the limit of an operation."""
+        return self.rates.get(operation_id, DEFAULT_RATE)
+
+    def take(self, channel_id: str, operation_id: str, now: float) -> bool:
+        """Take one call from the bucket; False means the limit is exceeded."""
+        if self.unlimited:
+            return True
+        rate = self.rates.get(operation_id, DEFAULT_RATE)
+        key = (channel_id, operation_id)
+        with self._lock:
+            left, at = self._buckets.get(key, (float(rate.calls), now))
+            left = min(float(rate.calls), left + max(0.0, now - at) * rate.calls / rate.seconds)
+            allowed = left >= 1.0
+            self._buckets[key] = (left - 1.0 if allowed else left, now)
+            return allowed
+
+    def clear(self) -> None:
+        """Refill all buckets."""
+        self._buckets.clear()

@@ -1,0 +1,291 @@
+"""What people do on their phones: adding friends, blocking, talking, tapping. Each does what LINE does, webhook included."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from line_simulator.exchange import SimulatorError
+from line_simulator.ids import Ids, is_user_id
+from line_simulator.sending import quote_token
+from line_simulator.state import (
+    AccessToken,
+    Channel,
+    Chat,
+    Content,
+    Friendship,
+    JsonObject,
+    PersonRecord,
+    ReplyToken,
+    Said,
+    World,
+)
+
+_CHANNEL_ID: Final = re.compile(r"[0-9]{10}")
+_SECRET: Final = re.compile(r"[0-9a-f]{32}")
+_MEDIA: Final = {"image": "image/png", "video": "video/mp4", "audio": "audio/mp4", "file": "application/octet-stream"}
+
+
+class People:
+    """Verbs of people and creation of people and channels, on one world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def add_channel(self, name: str, **attributes: Any) -> Channel:
+        """Create a channel, or return the one with this id or name after setting the given attributes."""
+        world = self._world
+        with world.lock:
+            channel_id = attributes.pop("channel_id", None)
+            _check_channel(channel_id, attributes)
+            known = world.state.channels.get(channel_id or "")
+            if channel_id is None:
+                known = next((one for one in world.state.channels.values() if one.name == name), None)
+            channel = known or self._new_channel(channel_id, name)
+            channel.name = name
+            for key, value in attributes.items():
+                if value is not None:
+                    self._set(channel, key, value)
+            return channel
+
+    def _set(self, channel: Channel, key: str, value: Any) -> None:
+        if key == "access_token":
+            self._world.state.tokens.pop(channel.access_token, None)
+            self._world.state.tokens[value] = AccessToken(channel.id, "long", None)
+        # A monthly limit of zero or more; "none" lifts it.
+        setattr(channel, key, None if key == "monthly_limit" and value == "none" else value)
+
+    def _new_channel(self, channel_id: str | None, name: str) -> Channel:
+        ids: Ids = self._world.ids
+        channel = Channel(
+            id=channel_id or ids.channel_id(),
+            name=name,
+            secret=ids.hex32(),
+            bot_user_id=ids.user_id(),
+            basic_id=ids.basic_id(),
+            provider="main",
+            access_token=ids.token(),
+        )
+        self._world.state.channels[channel.id] = channel
+        self._world.state.tokens[channel.access_token] = AccessToken(channel.id, "long", None)
+        return channel
+
+    def add_person(self, name: str, **attributes: Any) -> PersonRecord:
+        """Create a person, or return the one of this name after setting the given attributes."""
+        state = self._world.state
+        with self._world.lock:
+            user_ids = attributes.pop("user_ids", {}) or {}
+            _check_person(user_ids, attributes)
+            person = state.names.get(name)
+            if person is None:
+                state.person_count += 1
+                person = PersonRecord(attributes.pop("person_id", None) or f"p{state.person_count}", name)
+                state.people[person.id] = state.names[name] = person
+            attributes.pop("person_id", None)
+            for key, value in attributes.items():
+                setattr(person, key, value)
+            for provider, user_id in user_ids.items():
+                person.user_ids[provider] = user_id
+                state.owners[user_id] = (provider, person)
+            return person
+
+    def user_id(self, person: PersonRecord, channel: Channel) -> str:
+        """Return the person's user id as this channel sees it."""
+        with self._world.lock:
+            return self._world.user_id(person, channel.provider)
+
+    def follow(self, person: PersonRecord, channel: Channel, *, webhook: bool = True) -> None:
+        """Add the account as a friend; nothing happens if it is one already. Unblocks if it was blocked."""
+        with self._world.lock:
+            user_id, chat = self._chat(person, channel)
+            if chat.status is Friendship.FRIEND:
+                return
+            unblocked = chat.status is Friendship.BLOCKED
+            self._become(chat, Friendship.FRIEND)
+            if webhook:
+                event = self._event(channel, user_id, "follow", {"follow": {"isUnblocked": unblocked}}, replyable=True)
+                self._world.emit(channel, event)
+
+    def block(self, person: PersonRecord, channel: Channel) -> None:
+        """Block the account: nothing reaches the person any more."""
+        with self._world.lock:
+            user_id, chat = self._chat(person, channel)
+            if chat.status is Friendship.BLOCKED:
+                return
+            was_friend = chat.status is Friendship.FRIEND
+            self._become(chat, Friendship.BLOCKED)
+            chat.ever_blocked = True
+            if was_friend:
+                self._world.emit(channel, self._event(channel, user_id, "unfollow", {}))
+
+    def unblock(self, person: PersonRecord, channel: Channel) -> None:
+        """Unblock the account. Raises SimulatorError unless it was blocked."""
+        with self._world.lock:
+            _, chat = self._chat(person, channel)
+            if chat.status is not Friendship.BLOCKED:
+                raise SimulatorError(f"{person.name} has not blocked {channel.name}.")
+            if not chat.ever_friend:
+                self._become(chat, Friendship.NONE)
+                return
+            self.follow(person, channel)
+
+    def say(self, person: PersonRecord, channel: Channel, message: JsonObject, data: bytes = b"") -> str:
+        """Send a message to the account: {"type": "text", "text": …} and the like. Returns the message id.
+
+        Raises SimulatorError when the person has blocked the account: LINE's app does not let them write.
+        """
+        with self._world.lock:
+            user_id, chat = self._chat(person, channel)
+            self._may_talk(person, channel, chat)
+            message_id = str(self._world.ids.message_ids(1))
+            content = self._content(channel, message, message_id, data)
+            chat.last_said_at = self._world.clock.time()
+            self._keep(chat, message_id, message)
+            self._world.emit(channel, self._event(channel, user_id, "message", {"message": content}, replyable=True))
+            return message_id
+
+    def postback(
+        self,
+        person: PersonRecord,
+        channel: Channel,
+        data: str,
+        params: dict[str, str] | None = None,
+        display_text: str | None = None,
+    ) -> None:
+        """Send a postback, as a tap on a postback or datetimepicker action does."""
+        with self._world.lock:
+            user_id, chat = self._chat(person, channel)
+            self._may_talk(person, channel, chat)
+            if display_text:
+                self._keep(chat, str(self._world.ids.message_ids(1)), {"type": "text", "text": display_text})
+            postback: JsonObject = {"data": data}
+            if params:
+                postback["params"] = params
+            self._world.emit(channel, self._event(channel, user_id, "postback", {"postback": postback}, replyable=True))
+
+    def finish_video(self, person: PersonRecord, channel: Channel, tracking_id: str) -> None:
+        """Play a video with a trackingId to its end."""
+        with self._world.lock:
+            user_id, _ = self._chat(person, channel)
+            extra = {"videoPlayComplete": {"trackingId": tracking_id}}
+            self._world.emit(channel, self._event(channel, user_id, "videoPlayComplete", extra, replyable=True))
+
+    def account_linked(self, channel: Channel, user_id: str | None, nonce: str) -> None:
+        """Report the result of account linking; no user id means it failed, which carries no source and no reply token."""
+        with self._world.lock:
+            link = {"result": "ok" if user_id else "failed", "nonce": nonce}
+            event = self._event(channel, user_id, "accountLink", {"link": link}, replyable=user_id is not None)
+            self._world.emit(channel, event)
+
+    def raw_event(self, person: PersonRecord | None, channel: Channel, content: JsonObject) -> None:
+        """Send an event with the common properties filled in and `content` laid over them."""
+        with self._world.lock:
+            user_id = self._world.user_id(person, channel.provider) if person else None
+            event = self._event(channel, user_id, str(content.get("type", "custom")), {})
+            event.update(content)
+            self._world.emit(channel, event)
+
+    def _chat(self, person: PersonRecord, channel: Channel) -> tuple[str, Chat]:
+        user_id = self._world.user_id(person, channel.provider)
+        return user_id, channel.chat(user_id)
+
+    def _may_talk(self, person: PersonRecord, channel: Channel, chat: Chat) -> None:
+        if chat.status is Friendship.BLOCKED:
+            raise SimulatorError(f"{person.name} has blocked {channel.name} and cannot write to it.", 409)
+
+    def _become(self, chat: Chat, status: Friendship) -> None:
+        chat.status = status
+        chat.since = self._world.clock.time()
+        chat.history = (*chat.history, (self._world.state.next_sequence(), status))
+        if status is Friendship.FRIEND:
+            chat.ever_friend = True
+
+    def _keep(self, chat: Chat, message_id: str, message: JsonObject) -> None:
+        said = Said(message_id, self._world.clock.time(), message, self._world.state.next_sequence())
+        if chat.said is None:
+            chat.said = [said]
+        else:
+            chat.said.append(said)
+
+    def _content(self, channel: Channel, message: JsonObject, message_id: str, data: bytes) -> JsonObject:
+        """Return the message object of the webhook (line-openapi webhook.yml, MessageContent)."""
+        kind = str(message.get("type", ""))
+        token = self._world.ids.url_token(48)
+        self._world.state.read_tokens[token] = channel.id
+        content: JsonObject = {**message, "id": message_id, "markAsReadToken": token}
+        if kind in ("text", "sticker", "image", "video"):
+            content["quoteToken"] = quote_token(message_id)
+        if kind == "sticker":
+            content.setdefault("stickerResourceType", "STATIC")
+        if kind in _MEDIA:
+            content_type = str(content.pop("contentType", _MEDIA[kind]))
+            self._world.state.contents[message_id] = Content(channel.id, data, content_type)
+            content.update({"fileSize": len(data)} if kind == "file" else {"contentProvider": {"type": "line"}})
+        return content
+
+    def _event(
+        self, channel: Channel, user_id: str | None, kind: str, extra: JsonObject, *, replyable: bool = False
+    ) -> JsonObject:
+        now = self._world.clock.time()
+        event: JsonObject = {"type": kind, **extra}
+        event["webhookEventId"] = self._world.ids.ulid(now)
+        event["deliveryContext"] = {"isRedelivery": False}
+        event["timestamp"] = int(now * 1000)
+        if user_id is not None:
+            event["source"] = {"type": "user", "userId": user_id}
+        if replyable and user_id is not None:
+            token = self._world.ids.hex32()
+            self._world.state.reply_tokens[token] = ReplyToken(channel.id, user_id, now, now)
+            event["replyToken"] = token
+        event["mode"] = "active"
+        return event
+
+
+def _check_channel(channel_id: object, attributes: JsonObject) -> None:
+    """Raise SimulatorError for ids, secrets and attributes that no channel could have."""
+    if channel_id is not None and (not isinstance(channel_id, str) or _CHANNEL_ID.fullmatch(channel_id) is None):
+        raise SimulatorError(f"A channel id has ten digits; {channel_id!r} has not.")
+    for key, value in attributes.items():
+        kind = _CHANNEL_ATTRIBUTES.get(key)
+        if kind is None:
+            raise SimulatorError(f"A channel has no attribute {key!r}.")
+        if value is not None and not isinstance(value, kind) and (key, value) != ("monthly_limit", "none"):
+            raise SimulatorError(f"The attribute {key} of a channel cannot be {value!r}.")
+    secret = attributes.get("secret")
+    if secret is not None and _SECRET.fullmatch(secret) is None:
+        raise SimulatorError("A channel secret has 32 hexadecimal digits.")
+
+
+def _check_person(user_ids: object, attributes: JsonObject) -> None:
+    """Raise SimulatorError for user ids and attributes that no person could have."""
+    if not isinstance(user_ids, dict) or not all(is_user_id(one) for one in user_ids.values()):
+        raise SimulatorError("user_ids maps providers to user ids, U and 32 hexadecimal digits.")
+    for key, value in attributes.items():
+        kind = _PERSON_ATTRIBUTES.get(key)
+        if kind is None:
+            raise SimulatorError(f"A person has no attribute {key!r}.")
+        if not isinstance(value, kind) and (key, value) != ("person_id", None):
+            raise SimulatorError(f"The attribute {key} of a person cannot be {value!r}.")
+
+
+_CHANNEL_ATTRIBUTES: Final[dict[str, type]] = {
+    "secret": str,
+    "bot_user_id": str,
+    "basic_id": str,
+    "provider": str,
+    "access_token": str,
+    "webhook_url": str,
+    "webhook_active": bool,
+    "redelivery": bool,
+    "verified": bool,
+    "monthly_limit": int,
+    "chat_mode": str,
+    "picture_url": str,
+}
+_PERSON_ATTRIBUTES: Final[dict[str, type]] = {
+    "person_id": str,
+    "language": str,
+    "picture_url": str,
+    "status_message": str,
+    "consent": bool,
+}

@@ -1,0 +1,178 @@
+"""A scripted person: the Python handle of one simulated human being and their phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from line_simulator.browser import PERSON_COOKIE, Browser, Page
+from line_simulator.dialogs import PATH as DIALOG_PATH
+from line_simulator.exchange import SimulatorError
+from line_simulator.people import People
+from line_simulator.state import Channel, JsonObject, PersonRecord, Received, World
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """What a tap did: the action, and the page when it opened one."""
+
+    action: JsonObject
+    page: Page | None = None
+
+
+class Person:
+    """What a person can see and do. Everything a phone would report to LINE becomes a webhook."""
+
+    def __init__(self, record: PersonRecord, world: World, people: People) -> None:
+        self.record = record
+        self.browser = Browser()
+        self._world = world
+        self._people = people
+        self.browser.remember("127.0.0.1", PERSON_COOKIE, record.id)
+
+    def __repr__(self) -> str:
+        return f"Person({self.record.id!r}, {self.record.name!r})"
+
+    @property
+    def id(self) -> str:
+        """The simulator's own id of the person."""
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        """The display name."""
+        return self.record.name
+
+    def user_id(self, channel: Channel) -> str:
+        """Return the user id this channel knows the person by."""
+        return self._people.user_id(self.record, channel)
+
+    def status(self, channel: Channel) -> str:
+        """Return friend, blocked or none."""
+        chat = channel.chats.get(self.user_id(channel))
+        return chat.status.value if chat else "none"
+
+    def follow(self, channel: Channel) -> None:
+        """Add the account as a friend."""
+        self._people.follow(self.record, channel)
+
+    def block(self, channel: Channel) -> None:
+        """Block the account."""
+        self._people.block(self.record, channel)
+
+    def unblock(self, channel: Channel) -> None:
+        """Unblock the account. Raises SimulatorError unless it was blocked."""
+        self._people.unblock(self.record, channel)
+
+    def say(self, channel: Channel, text: str) -> str:
+        """Write to the account and return the message id. Raises SimulatorError when it is blocked."""
+        return self._people.say(self.record, channel, {"type": "text", "text": text})
+
+    def send(self, channel: Channel, message: JsonObject, data: bytes = b"") -> str:
+        """Send another kind of message: {"type": "image"} with bytes, sticker, location, … Returns the message id."""
+        return self._people.say(self.record, channel, message, data)
+
+    def postback(self, channel: Channel, data: str, params: dict[str, str] | None = None) -> None:
+        """Send a postback."""
+        self._people.postback(self.record, channel, data, params)
+
+    def finish_video(self, channel: Channel, tracking_id: str) -> None:
+        """Play a video to its end."""
+        self._people.finish_video(self.record, channel, tracking_id)
+
+    def raw_event(self, channel: Channel, event: JsonObject) -> None:
+        """Send an event of any kind; common properties are filled in."""
+        self._people.raw_event(self.record, channel, event)
+
+    def inbox(self, channel: Channel) -> list[Received]:
+        """Return the messages received from the account, oldest first."""
+        with self._world.lock:
+            return list(self._world.received(channel, self.user_id(channel)))
+
+    def tap(
+        self,
+        channel: Channel,
+        message: Received | JsonObject,
+        action: JsonObject | str | int = 0,
+        params: dict[str, str] | None = None,
+    ) -> Tap:
+        """Tap an action of a message: an action object, its label, or its position.
+
+        A message action says its text, a postback action sends its data, a uri action opens the page.
+        `params` is what a datetimepicker was set to. Raises SimulatorError if the message has no such action.
+        """
+        content = message.message if isinstance(message, Received) else message
+        chosen = find_action(content, action)
+        match chosen.get("type"):
+            case "message":
+                self.say(channel, str(chosen["text"]))
+            case "postback":
+                self._tap_postback(channel, chosen)
+            case "datetimepicker":
+                chosen_time = params or {str(chosen["mode"]): str(chosen.get("initial", ""))}
+                self.postback(channel, str(chosen["data"]), chosen_time)
+            case "uri":
+                uri = str(chosen.get("uri") or chosen.get("linkUri"))
+                return Tap(chosen, self.open(uri) if uri.startswith(("http://", "https://")) else None)
+        return Tap(chosen)
+
+    def _tap_postback(self, channel: Channel, action: JsonObject) -> None:
+        if action.get("text"):
+            # The deprecated property sends a real message as well (Messaging API reference, Postback action).
+            self.say(channel, str(action["text"]))
+        self._people.postback(self.record, channel, str(action["data"]), display_text=action.get("displayText"))
+
+    def open(self, url: str) -> Page:
+        """Open a page in the in-app browser, which keeps this person's cookies."""
+        return self.browser.get(url)
+
+    def link_account(self, url: str | Page, *, agree: bool = True) -> Page:
+        """Answer the account link dialog at `url`, or a page that leads there by redirect; returns the last page.
+
+        Raises SimulatorError when no dialog appears.
+        """
+        page = url if isinstance(url, Page) else self.open(url)
+        if urlsplit(page.url).path != DIALOG_PATH:
+            raise SimulatorError(f"{page.url} is not the account link dialog (status {page.status}).")
+        if not page.forms():
+            return page
+        form = page.forms()[0]
+        fields = {**form.fields, "person": self.record.id, "answer": "allow" if agree else "cancel"}
+        return self.browser.post(form.action, fields, page.url)
+
+
+def find_action(message: JsonObject, wanted: JsonObject | str | int) -> JsonObject:
+    """Return the action of a message by label or position. Raises SimulatorError if there is none."""
+    if isinstance(wanted, dict):
+        return wanted
+    actions = list(actions_of(message))
+    if isinstance(wanted, int) and -len(actions) <= wanted < len(actions):
+        return actions[wanted]
+    for action in actions:
+        if wanted in (action.get("label"), action.get("text"), action.get("data")):
+            return action
+    known = ", ".join(repr(action.get("label")) for action in actions) or "none"
+    raise SimulatorError(f"The message has no action {wanted!r}; it has {known}.")
+
+
+def actions_of(message: Any) -> Iterator[JsonObject]:
+    """Yield every action object inside a message, in reading order; imagemap links come as uri actions."""
+    if isinstance(message, list):
+        for one in message:
+            yield from actions_of(one)
+    if not isinstance(message, dict):
+        return
+    for key, value in message.items():
+        if key in ("action", "defaultAction") and isinstance(value, dict):
+            yield value
+        elif key == "actions" and isinstance(value, list):
+            yield from (plain_action(action) for action in value if isinstance(action, dict))
+        else:
+            yield from actions_of(value)
+
+
+def plain_action(action: JsonObject) -> JsonObject:
+    """Return an action with an imagemap's linkUri as uri."""
+    return {**action, "uri": action["linkUri"]} if "linkUri" in action else action

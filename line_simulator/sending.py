@@ -1,0 +1,229 @@
+"""The send calls: reply, push, multicast, broadcast, with retry keys, quota and delivery."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from line_simulator.exchange import ApiError
+from line_simulator.findings import Findings
+from line_simulator.ids import is_retry_key, is_user_id
+from line_simulator.messages import QUOTABLE, check_messages
+from line_simulator.state import (
+    DAY_SECONDS,
+    RETRY_KEY_SECONDS,
+    Channel,
+    Chat,
+    Friendship,
+    Sending,
+    Via,
+    World,
+)
+
+MULTICAST_MAX: Final = 500
+REPLY_SECONDS: Final = 60.0
+REPLY_CUTOFF_SECONDS: Final = 1200.0
+# Someone who is no friend but wrote in the last seven days can be pushed to (Messaging API reference, Send push message).
+TALKED_SECONDS: Final = 7 * DAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A send call as it arrived."""
+
+    channel: Channel
+    body: bytes
+    content: dict[str, Any]
+    request_id: str
+    retry_key: str | None = None
+
+
+class Sender:
+    """Accepts or refuses messages and puts them into chats. Callers hold the world's lock."""
+
+    def __init__(self, world: World, note: Callable[[str], None]) -> None:
+        self._world = world
+        self._note = note
+
+    def reply(self, draft: Draft) -> list[dict[str, str]]:
+        """Send by reply token: free, once, within a minute. Raises ApiError 400."""
+        found = Findings()
+        found.text("replyToken", draft.content.get("replyToken"), 1000)
+        self._check(found, draft)
+        token = self._world.state.reply_tokens.get(draft.content["replyToken"])
+        now = self._world.clock.time()
+        seconds = REPLY_SECONDS if self._world.settings.strict_reply_tokens else REPLY_CUTOFF_SECONDS
+        if (
+            token is None
+            or token.used
+            or token.channel_id != draft.channel.id
+            or now - token.received_at > seconds
+            or now - token.event_at > REPLY_CUTOFF_SECONDS
+        ):
+            raise ApiError(400, "Invalid reply token")
+        token.used = True
+        return self._deliver(draft, Via.REPLY, [token.user_id], billed=False)
+
+    def push(self, draft: Draft) -> list[dict[str, str]]:
+        """Send to one person. A blocked person or stranger gives success and no delivery. Raises ApiError."""
+        found = Findings()
+        to = draft.content.get("to")
+        found.text("to", to, 100)
+        self._check(found, draft)
+        self._check_units(draft)
+        if not is_user_id(to):
+            raise ApiError(400, "The property, to, in the request body is invalid (line: -, column: -)")
+        if not self._in_provider(draft.channel, str(to)):
+            raise ApiError(400, "Failed to send messages")
+        self._refuse_repeated(draft, Via.PUSH)
+        return self._deliver(draft, Via.PUSH, [str(to)])
+
+    def multicast(self, draft: Draft) -> None:
+        """Send to up to 500 people. Raises ApiError."""
+        found = Findings()
+        to = found.items("to", draft.content.get("to"), 1, MULTICAST_MAX)
+        self._check(found, draft)
+        self._check_units(draft)
+        user_ids = self._addressees(draft.channel, to)
+        self._refuse_repeated(draft, Via.MULTICAST)
+        self._deliver(draft, Via.MULTICAST, user_ids)
+
+    def broadcast(self, draft: Draft) -> None:
+        """Send to all friends. Raises ApiError."""
+        self._check(Findings(), draft)
+        self._refuse_repeated(draft, Via.BROADCAST)
+        friends = [user for user, chat in draft.channel.chats.items() if chat.status is Friendship.FRIEND]
+        self._deliver(draft, Via.BROADCAST, friends)
+
+    def _check(self, found: Findings, draft: Draft) -> None:
+        check_messages(found, draft.content.get("messages"))
+        found.boolean("notificationDisabled", draft.content.get("notificationDisabled"))
+        found.raise_if_any()
+
+    def _check_units(self, draft: Draft) -> None:
+        units = draft.content.get("customAggregationUnits")
+        if units is None:
+            return
+        found = Findings()
+        for index, unit in enumerate(found.items("customAggregationUnits", units, 1, 1)):
+            path = f"customAggregationUnits[{index}]"
+            # MulticastRequest.customAggregationUnits in messaging-api.yml: ^[a-zA-Z0-9_]{1,30}$
+            if found.text(path, unit, 30) and not (unit.isascii() and unit.replace("_", "a").isalnum()):
+                found.add(path, "Must match the pattern ^[a-zA-Z0-9_]{1,30}$")
+        found.raise_if_any()
+
+    def _in_provider(self, channel: Channel, user_id: str) -> bool:
+        if user_id in channel.chats:
+            return True
+        owner = self._world.state.owners.get(user_id)
+        return owner is not None and owner[0] == channel.provider
+
+    def _addressees(self, channel: Channel, to: list[Any]) -> list[str]:
+        chats = channel.chats
+        user_ids = list(dict.fromkeys(user for user in to if isinstance(user, str)))
+        lenient = self._world.settings.multicast_foreign_id == 200
+        if len(user_ids) == len(to) and all(user in chats for user in user_ids):
+            return user_ids
+        for index, user in enumerate(to):
+            if not is_user_id(user) or not (lenient or self._in_provider(channel, user)):
+                raise ApiError(400, f"The property, to[{index}], in the request body is invalid (line: -, column: -)")
+        return user_ids
+
+    def _refuse_repeated(self, draft: Draft, via: Via) -> None:
+        if draft.retry_key is None:
+            return
+        first = self._world.state.retries.get((draft.channel.id, f"{via}/{draft.retry_key}"))
+        if first is None or self._world.clock.time() - first.at >= RETRY_KEY_SECONDS:
+            return
+        if first.body != draft.body:
+            self._note("retry key used again with a different body")
+        error = ApiError(409, "The retry key is already accepted")
+        error.headers["x-line-accepted-request-id"] = first.request_id
+        if via is Via.PUSH:
+            error.extra["sentMessages"] = sent_messages(first)
+        raise error
+
+    def _deliver(self, draft: Draft, via: Via, to: list[str], *, billed: bool = True) -> list[dict[str, str]]:
+        world = self._world
+        now = world.clock.time()
+        chats = draft.channel.chats
+        reached: list[tuple[str, Chat]] = []
+        for user_id in to:
+            chat = chats.get(user_id)
+            if chat is not None and can_receive(chat, via, now):
+                reached.append((user_id, chat))
+        month = world.month(now)
+        used = draft.channel.used.get(month, 0)
+        limit = draft.channel.monthly_limit
+        # The whole call is refused when it does not fit; LINE sends nothing of it (Messaging API, Monthly limit).
+        if billed and limit is not None and used + max(len(reached), 1) > limit:
+            raise ApiError(429, "You have reached your monthly limit.")
+        sending = self._accept(draft, via, now)
+        for _, chat in reached:
+            if chat.inbox is None:
+                chat.inbox = [sending]
+            else:
+                chat.inbox.append(sending)
+        if billed:
+            draft.channel.used[month] = used + len(reached)
+        key = f"{world.tokyo(now):%Y%m%d}/{via}"
+        draft.channel.sent[key] = draft.channel.sent.get(key, 0) + len(reached)
+        if reached:
+            world.delivered(draft.channel, [user_id for user_id, _ in reached], sending)
+        return sent_messages(sending, draft.content["messages"])
+
+    def _accept(self, draft: Draft, via: Via, now: float) -> Sending:
+        count = len(draft.content["messages"])
+        sending = Sending(
+            sequence=self._world.state.next_sequence(),
+            channel_id=draft.channel.id,
+            via=via,
+            body=draft.body,
+            first_id=self._world.ids.message_ids(count),
+            count=count,
+            at=now,
+            request_id=draft.request_id,
+            retry_key=draft.retry_key,
+        )
+        if draft.retry_key is not None:
+            self._world.state.retries[(draft.channel.id, f"{via}/{draft.retry_key}")] = sending
+        return sending
+
+
+def can_receive(chat: Chat, via: Via, now: float) -> bool:
+    """Tell whether a message sent `via` would appear in this chat at `now` (epoch seconds)."""
+    if chat.status is Friendship.FRIEND:
+        return True
+    if chat.status is Friendship.BLOCKED or via not in (Via.PUSH, Via.REPLY):
+        return False
+    return now - chat.last_said_at <= TALKED_SECONDS
+
+
+def sent_messages(sending: Sending, messages: list[dict[str, Any]] | None = None) -> list[dict[str, str]]:
+    """Return the sentMessages of a reply or push (messaging-api.yml, SentMessage)."""
+    result = []
+    for index, message in enumerate(sending.messages() if messages is None else messages):
+        entry = {"id": str(sending.first_id + index)}
+        if message["type"] in QUOTABLE:
+            entry["quoteToken"] = quote_token(entry["id"])
+        result.append(entry)
+    return result
+
+
+def quote_token(message_id: str) -> str:
+    """Return the quote token of a message; derived, so that it needs no memory."""
+    return base64.urlsafe_b64encode(hashlib.blake2b(message_id.encode(), digest_size=48).digest()).decode("ascii")
+
+
+def check_retry_key(value: str | None, *, supported: bool) -> str | None:
+    """Return the retry key of a request. Raises ApiError 400 if malformed or not supported by the endpoint."""
+    if value is None:
+        return None
+    if not supported:
+        raise ApiError(400, "The X-Line-Retry-Key header is not supported by this endpoint")
+    if not is_retry_key(value):
+        raise ApiError(400, "The X-Line-Retry-Key header is invalid")
+    return value.lower()

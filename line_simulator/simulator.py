@@ -1,0 +1,300 @@
+"""The simulator as one object: start it, create channels and people, read what happened."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from line_simulator import invariants
+from line_simulator.api import Api
+from line_simulator.clock import Clock
+from line_simulator.control import Control
+from line_simulator.dialogs import PATH as DIALOG_PATH
+from line_simulator.dialogs import Dialogs
+from line_simulator.exchange import Request, Response
+from line_simulator.faults import Fault, Faults
+from line_simulator.journal import Call, Journal
+from line_simulator.limits import Limits
+from line_simulator.people import People
+from line_simulator.person import Person
+from line_simulator.phone import Phone
+from line_simulator.server import Server
+from line_simulator.snapshot import Snapshot
+from line_simulator.state import Channel, JsonObject, PersonRecord, Received, Sending, Settings, State, World, unpack
+from line_simulator.webhooks import Delivery, Webhooks
+
+Reaction = Callable[[Channel, Person, Received], None]
+
+
+class LineSimulator:
+    """A LINE platform on 127.0.0.1. Use as a context manager, or call start() and stop().
+
+    port 0 takes a free one. seed makes ids repeatable. clock_file shares the virtual time with other processes.
+    data is a folder that keeps people, channels and chats between runs. settings: see Settings.
+    rate_limits False switches the rate limits off, for measuring.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        seed: int | None = None,
+        clock_file: str | Path | None = None,
+        data: str | Path | None = None,
+        *,
+        accept_sim_clock: bool = True,
+        rate_limits: bool = True,
+        settings: Settings | None = None,
+    ) -> None:
+        self._seed = seed
+        self._port = port
+        settings = replace(settings or Settings(), accept_sim_clock=accept_sim_clock)
+        self.clock = Clock(Path(clock_file) if clock_file else None)
+        self.world = World(self.clock, seed, settings)
+        self.faults = Faults(seed)
+        self.limits = Limits()
+        self.limits.unlimited = not rate_limits
+        self.journal = Journal(settings.journal_size)
+        self.webhook_queue = Webhooks(self.world, self.faults)
+        self.people = People(self.world)
+        self.api = Api(self.world, self.webhook_queue, self.faults, self.limits, self.journal)
+        self._dialogs = Dialogs(self.world, self.people)
+        self._control = Control(self)
+        self._phone = Phone()
+        self._snapshot = Snapshot(self.world, Path(data)) if data else None
+        self._server: Server | None = None
+        self._reactions: list[Reaction] = []
+        self._deliveries: queue.SimpleQueue[tuple[Channel, list[str], Sending] | None] = queue.SimpleQueue()
+        self._reacting = 0
+        self._reacted = threading.Condition()
+        self._reaction_errors: list[BaseException] = []
+        self._persons: dict[str, Person] = {}
+        self._threads: list[threading.Thread] = []
+        self.world.emit = self.webhook_queue.emit
+        self.world.delivered = self._on_delivered
+
+    # -- life
+
+    def start(self) -> Self:
+        """Load what was kept and begin to listen."""
+        if self._snapshot is not None:
+            self._snapshot.load()
+        self._server = server = Server(self._port, self.handle)
+        self._begin("linesim-http", lambda: server.serve_forever(0.05))
+        self._begin("linesim-reactions", self._react)
+        if self._snapshot is not None:
+            self._snapshot.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening, end the threads, and keep the state if a data folder was given."""
+        self.webhook_queue.stop()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.close_connections()
+            self._server.server_close()
+        self._deliveries.put(None)
+        if self._snapshot is not None:
+            self._snapshot.stop()
+        for thread in self._threads:
+            thread.join(5)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _begin(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @property
+    def url(self) -> str:
+        """The origin that stands for api.line.me, api-data.line.me and access.line.me."""
+        if self._server is None:
+            raise RuntimeError("The simulator has not been started.")
+        return f"http://127.0.0.1:{self._server.port}"
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being answered."""
+        return self._server.busy if self._server else 0
+
+    # -- requests
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request; the whole simulator without a socket."""
+        if request.path.startswith("/_sim/"):
+            return self._control.handle(request)
+        if request.path == "/_phone" or request.path.startswith("/_phone/"):
+            return self._phone.handle(request)
+        if request.path == DIALOG_PATH:
+            response = self._dialogs.handle(request)
+            response.headers["x-line-request-id"] = self.world.ids.request_id()
+            return response
+        return self.api.handle(request)
+
+    # -- world
+
+    def channel(
+        self,
+        name: str,
+        webhook_url: str | None = None,
+        provider: str | None = None,
+        channel_id: str | None = None,
+        secret: str | None = None,
+        **attributes: Any,
+    ) -> Channel:
+        """Return the channel of this id or name, created if need be, with the given attributes set.
+
+        attributes: redelivery, webhook_active, verified, monthly_limit (a number, or "none"), chat_mode, picture_url,
+        bot_user_id, basic_id, access_token. `webhook_url` of the result may be set later.
+        """
+        return self.people.add_channel(
+            name, webhook_url=webhook_url, provider=provider, channel_id=channel_id, secret=secret, **attributes
+        )
+
+    def person(self, name: str, **attributes: Any) -> Person:
+        """Return the person of this name, created if need be, with the given attributes set.
+
+        attributes: language, picture_url, status_message, consent, user_ids {provider: user id}.
+        """
+        return self.handle_of(self.people.add_person(name, **attributes))
+
+    def handle_of(self, record: PersonRecord) -> Person:
+        """Return the handle of a person, always the same one, so that cookies stay."""
+        with self.world.lock:
+            found = self._persons.get(record.id)
+            if found is None:
+                found = self._persons[record.id] = Person(record, self.world, self.people)
+            return found
+
+    def crowd(self, count: int, channel: Channel | None = None, prefix: str = "友だち") -> list[str]:
+        """Create many people at once, without webhooks; with a channel they are its friends.
+
+        Returns their user ids for that channel, or their person ids.
+        """
+        with self.world.lock:
+            start = self.world.state.person_count + 1
+            records = [self.people.add_person(f"{prefix}{number:06d}") for number in range(start, start + count)]
+            if channel is None:
+                return [record.id for record in records]
+            for record in records:
+                self.people.follow(record, channel, webhook=False)
+            return [self.world.user_id(record, channel.provider) for record in records]
+
+    def send_events(self, channel: Channel, events: list[JsonObject]) -> Delivery:
+        """Deliver one webhook body with exactly these events, signed."""
+        return self.webhook_queue.send(channel, events)
+
+    def fault(self, kind: str, **conditions: Any) -> Fault:
+        """Add a fault; see faults.FAULTS for kinds and faults.Fault for conditions."""
+        return self.faults.add(kind, **conditions)
+
+    # -- what happened
+
+    @property
+    def requests(self) -> list[Call]:
+        """The calls received, oldest first."""
+        return self.journal.calls()
+
+    @property
+    def webhooks(self) -> list[Delivery]:
+        """The webhooks sent, oldest first."""
+        return self.webhook_queue.log()
+
+    @property
+    def messages(self) -> list[Received]:
+        """Every message in every chat, in the order of acceptance."""
+        found: list[tuple[int, str, Sending]] = []
+        with self.world.lock:
+            for channel in self.world.state.channels.values():
+                for user_id, chat in channel.chats.items():
+                    found += [(sending.sequence, user_id, sending) for sending in chat.inbox or ()]
+        found.sort(key=lambda one: one[:2])
+        read = {sequence: sending.messages() for sequence, sending in {one[0]: one[2] for one in found}.items()}
+        return [one for sequence, user_id, sending in found for one in unpack(sending, user_id, read[sequence])]
+
+    def invariants(self, *, unique_content: bool = False) -> invariants.Verdict:
+        """Check what must always hold; see invariants.check."""
+        return invariants.check(self.world, unique_content=unique_content)
+
+    def on_delivery(self, reaction: Reaction) -> None:
+        """Call `reaction(channel, person, message)` for each message delivered from now on, on a thread of its own."""
+        self._reactions.append(reaction)
+
+    def drain(self, timeout: float = 10.0) -> None:
+        """Wait until all webhooks are delivered and all reactions ran.
+
+        Raises TimeoutError after `timeout` real seconds, or the first error of a reaction.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            with self._reacted:
+                if left <= 0 or not self._reacted.wait_for(lambda: self._reacting == 0, left):
+                    raise TimeoutError("Reactions did not end in time.")
+            if not self.webhook_queue.wait(max(0.0, deadline - time.monotonic())):
+                raise TimeoutError(f"{self.webhook_queue.pending} webhooks are still on their way.")
+            if self._reacting == 0:
+                break
+        if self._reaction_errors:
+            raise self._reaction_errors.pop(0)
+
+    def reset(self) -> None:
+        """Forget everything: people, channels, chats, journal, faults. The clock stays."""
+        with self.world.lock:
+            self.world.state = State()
+            self._persons.clear()
+            self.faults.remove()
+            self.limits.clear()
+            self.journal.clear()
+            self.webhook_queue.clear()
+
+    def status(self) -> Mapping[str, int]:
+        """Return how much is still under way."""
+        return {
+            "pending_webhooks": self.webhook_queue.pending,
+            "in_flight_requests": self.in_flight,
+            "pending_reactions": self._reacting,
+        }
+
+    # -- reactions
+
+    def _on_delivered(self, channel: Channel, user_ids: list[str], sending: Sending) -> None:
+        if not self._reactions:
+            return
+        with self._reacted:
+            self._reacting += 1
+        self._deliveries.put((channel, user_ids, sending))
+
+    def _react(self) -> None:
+        while (delivered := self._deliveries.get()) is not None:
+            try:
+                self._tell(*delivered)
+            except Exception as error:  # noqa: BLE001 - a door: kept and raised again by drain()
+                self._reaction_errors.append(error)
+            finally:
+                with self._reacted:
+                    self._reacting -= 1
+                    self._reacted.notify_all()
+
+    def _tell(self, channel: Channel, user_ids: list[str], sending: Sending) -> None:
+        messages = sending.messages()
+        for user_id in user_ids:
+            owner = self.world.state.owners.get(user_id)
+            if owner is None:
+                continue
+            person = self.handle_of(owner[1])
+            for message in unpack(sending, user_id, messages):
+                for reaction in list(self._reactions):
+                    reaction(channel, person, message)

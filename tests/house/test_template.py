@@ -1,0 +1,148 @@
+"""The template that is deployed: complete, least privilege, and in step with Settings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped, unused-ignore]
+
+from chalicelib.settings import Settings, parse
+from infra.chalice_package import RUNTIME
+from infra.package import TEMPLATE, content_hash, package
+from local.stack import cached_bundle
+
+ROOT = Path(__file__).resolve().parents[2]
+QUEUES = {"events", "work"}
+TABLES = ("core", "timeline", "engine", "config")
+FUNCTIONS = {"api", "webhook-worker", "work-worker", "scenario-steps", "ticks", "feedback"}
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Path:
+    return cached_bundle(ROOT, lambda _text: None)
+
+
+@pytest.fixture(scope="module")
+def template(bundle: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((bundle / TEMPLATE).read_text(encoding="utf-8"))
+    return found
+
+
+def resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {name: each["Properties"] for name, each in template["Resources"].items() if each["Type"] == kind}
+
+
+def named(value: Any) -> str:
+    """Return a name that is a text or an Fn::Sub."""
+    return str(value["Fn::Sub"] if isinstance(value, dict) else value)
+
+
+def statements(role: dict[str, Any]) -> list[dict[str, Any]]:
+    return [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]
+
+
+def test_cfn_lint_finds_nothing(bundle: Path) -> None:
+    answer = subprocess.run(
+        [str(Path(sys.executable).with_name("cfn-lint")), str(bundle / TEMPLATE)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_nothing_is_left_of_the_placeholders(template: dict[str, Any]) -> None:
+    assert "PLACEHOLDER" not in json.dumps(template)
+
+
+def test_every_function_has_a_fixed_name_the_runtime_and_the_layer(template: dict[str, Any]) -> None:
+    functions = resources(template, "AWS::Serverless::Function")
+    assert {named(each["FunctionName"]).removeprefix("enishi-${Stage}-") for each in functions.values()} == FUNCTIONS
+    assert {each["Runtime"] for each in functions.values()} == {RUNTIME}
+    assert all(each["Layers"] == [{"Ref": "ManagedLayer"}] for each in functions.values())
+
+
+def test_every_function_has_a_role_of_its_own(template: dict[str, Any]) -> None:
+    functions = resources(template, "AWS::Serverless::Function")
+    roles = [str(each["Role"]) for each in functions.values()]
+    assert len(set(roles)) == len(roles)
+
+
+def test_every_function_keeps_its_logs_for_a_month(template: dict[str, Any]) -> None:
+    groups = {named(each["LogGroupName"]): each["RetentionInDays"] for each in resources(template, "AWS::Logs::LogGroup").values()}
+    assert groups == {f"/aws/lambda/enishi-${{Stage}}-{name}": 30 for name in FUNCTIONS}
+
+
+def test_no_role_may_do_everything_or_touch_everything(template: dict[str, Any]) -> None:
+    for name, role in resources(template, "AWS::IAM::Role").items():
+        for statement in statements(role):
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            assert not [action for action in actions if "*" in action], name
+            assert statement.get("Resource", "") != "*", name
+
+
+def test_only_the_api_publishes_machines_and_passes_their_role(template: dict[str, Any]) -> None:
+    roles = resources(template, "AWS::IAM::Role")
+    allowed = {
+        name
+        for name, role in roles.items()
+        for statement in statements(role)
+        if "states:CreateStateMachine" in statement["Action"] or "MachineRole" in json.dumps(statement)
+    }
+    assert allowed == {"ApiRole"}
+
+
+def test_every_queue_has_a_dead_letter_queue_and_outlasts_its_function(template: dict[str, Any]) -> None:
+    queues = resources(template, "AWS::SQS::Queue")
+    names = {named(each["QueueName"]).removeprefix("enishi-${Stage}-") for each in queues.values()}
+    assert names == QUEUES | {f"{name}-dead" for name in QUEUES}
+    for each in queues.values():
+        if not named(each["QueueName"]).endswith("-dead"):
+            assert each["RedrivePolicy"]["maxReceiveCount"] == 5
+    for parameter, function in (("EventsVisibilitySeconds", "WebhookWorker"), ("WorkVisibilitySeconds", "WorkWorker")):
+        timeout = resources(template, "AWS::Serverless::Function")[function]["Timeout"]
+        assert template["Parameters"][parameter]["Default"] == 6 * timeout
+
+
+def test_the_functions_environment_is_settings(template: dict[str, Any]) -> None:
+    variables = set(template["Globals"]["Function"]["Environment"]["Variables"])
+    assert variables == {field.name.upper() for field in fields(Settings)}
+    own = [each for each in resources(template, "AWS::Serverless::Function").values() if "Environment" in each]
+    assert not own
+
+
+def test_the_tables_are_the_ones_in_settings_and_safe(template: dict[str, Any]) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    tables = {named(each["TableName"]): each for each in resources(template, "AWS::DynamoDB::Table").values()}
+    assert set(tables) == {named(variables[f"{name.upper()}_TABLE"]) for name in TABLES}
+    for name, table in tables.items():
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], name
+        assert table["SSESpecification"]["SSEEnabled"], name
+    for name in ("timeline", "engine"):
+        assert tables[f"enishi-${{Stage}}-{name}"]["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+
+
+def test_what_holds_data_outlives_the_stack(template: dict[str, Any]) -> None:
+    keeping = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SecretsManager::Secret"}
+    for name, each in template["Resources"].items():
+        if each["Type"] in keeping:
+            assert each["DeletionPolicy"] == "RetainExceptOnCreate", name
+            assert each["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_the_test_stage_of_chalice_is_a_whole_configuration() -> None:
+    config = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))
+    variables = config["stages"]["test"]["environment_variables"]
+    assert parse(variables).stage == "test"
+    required = {field.name.upper() for field in fields(Settings) if field.default is MISSING}
+    assert required <= set(variables)
+
+
+def test_the_same_code_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> None:
+    again = package(tmp_path / "again", layer=False, report=lambda _text: None)
+    for path in bundle.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes(), path.name
+    assert content_hash() == bundle.name

@@ -1,0 +1,424 @@
+"""The table of refusals: status, call, condition, message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from line_simulator import Channel, LineSimulator, Person
+
+TEXT = {"type": "text", "text": "花"}
+URI = {"type": "uri", "label": "店", "uri": "https://example.com/"}
+EMPTY = "May not be empty"
+
+
+def template(**parts: Any) -> dict[str, Any]:
+    return {"type": "template", "altText": "選択", "template": parts}
+
+
+def flex(contents: Any) -> dict[str, Any]:
+    return {"type": "flex", "altText": "花", "contents": contents}
+
+
+def bubble(*contents: Any) -> dict[str, Any]:
+    return {"type": "bubble", "body": {"type": "box", "layout": "vertical", "contents": list(contents)}}
+
+
+GOOD: list[Any] = [
+    {"type": "text", "text": "あ" * 5000},
+    {"type": "text", "text": "😀" * 2500},
+    {"type": "text", "text": "$ 花", "emojis": [{"index": 0, "productId": "5ac1", "emojiId": "001"}]},
+    {"type": "textV2", "text": "{x}さん", "substitution": {"x": {"type": "emoji", "productId": "1", "emojiId": "1"}}},
+    {"type": "sticker", "packageId": "446", "stickerId": "1988"},
+    {"type": "image", "originalContentUrl": "https://e.com/a.png", "previewImageUrl": "https://e.com/b.png"},
+    {
+        "type": "video",
+        "originalContentUrl": "https://e.com/a.mp4",
+        "previewImageUrl": "https://e.com/b.png",
+        "trackingId": "v-1",
+    },
+    {"type": "audio", "originalContentUrl": "https://e.com/a.m4a", "duration": 6000},
+    {"type": "location", "title": "店", "address": "東京都", "latitude": 35.6, "longitude": 139.7},
+    {
+        "type": "imagemap",
+        "baseUrl": "https://e.com/m",
+        "altText": "地図",
+        "baseSize": {"width": 1040, "height": 700},
+        "actions": [{"type": "uri", "linkUri": "https://e.com/", "area": {"x": 0, "y": 0, "width": 9, "height": 9}}],
+    },
+    template(type="buttons", text="選", title="題", actions=[URI] * 4),
+    template(type="confirm", text="よろしいですか", actions=[URI, URI]),
+    template(type="carousel", columns=[{"text": "一", "actions": [URI]}] * 10),
+    template(type="image_carousel", columns=[{"imageUrl": "https://e.com/a.png", "action": URI}]),
+    flex(bubble({"type": "text", "text": "花"}, {"type": "button", "action": URI}, {"type": "separator"})),
+    flex({"type": "carousel", "contents": [bubble({"type": "text", "text": "花"})] * 12}),
+    {**TEXT, "quickReply": {"items": [{"type": "action", "action": {"type": "camera", "label": "撮る"}}] * 13}},
+    {**TEXT, "sender": {"name": "花屋", "iconUrl": "https://e.com/i.png"}},
+    {**TEXT, "quickReply": {"items": [{"action": {"type": "message", "label": "👨‍👩‍👧‍👦" * 20, "text": "家族"}}]}},
+]
+
+BAD: list[tuple[Any, str, str]] = [
+    ({"type": "text", "text": ""}, "messages[0].text", EMPTY),
+    ({"type": "text"}, "messages[0].text", EMPTY),
+    ({"type": "text", "text": 5}, "messages[0].text", "Must be a string"),
+    ({"type": "text", "text": "a" * 5001}, "messages[0].text", "Length must be between 1 and 5000"),
+    ({"type": "text", "text": "😀" * 2500 + "a"}, "messages[0].text", "Length must be between 1 and 5000"),
+    (
+        {"type": "text", "text": "a", "emojis": [{"index": 0, "productId": "1", "emojiId": "1"}]},
+        "messages[0].emojis[0].index",
+        "The character at the index must be $",
+    ),
+    ({"type": "fax"}, "messages[0].type", "Must be one of the following values"),
+    ("text", "messages[0]", "Must be an object"),
+    (
+        {"type": "image", "originalContentUrl": "http://e.com/a", "previewImageUrl": "https://e.com/b"},
+        "messages[0].originalContentUrl",
+        "invalid uri scheme",
+    ),
+    (
+        {"type": "image", "originalContentUrl": "https://e.com/花", "previewImageUrl": "https://e.com/b"},
+        "messages[0].originalContentUrl",
+        "invalid uri",
+    ),
+    (
+        {"type": "image", "originalContentUrl": "https://e.com/" + "a" * 2000, "previewImageUrl": "https://e.com/b"},
+        "messages[0].originalContentUrl",
+        "Length must be between 1 and 2000",
+    ),
+    (
+        {"type": "location", "title": "a" * 101, "address": "b", "latitude": 0, "longitude": 0},
+        "messages[0].title",
+        "Length must be between 1 and 100",
+    ),
+    (
+        {"type": "location", "title": "a", "address": "b", "latitude": 91, "longitude": 0},
+        "messages[0].latitude",
+        "Must be between -90 and 90",
+    ),
+    (
+        template(type="buttons", text="a" * 161, actions=[URI]),
+        "messages[0].template.text",
+        "Length must be between 1 and 160",
+    ),
+    (
+        template(type="buttons", text="a" * 61, title="b", actions=[URI]),
+        "messages[0].template.text",
+        "Length must be between 1 and 60",
+    ),
+    (
+        template(type="buttons", text="a", title="b" * 41, actions=[URI]),
+        "messages[0].template.title",
+        "Length must be between 1 and 40",
+    ),
+    (
+        template(type="buttons", text="a", actions=[URI] * 5),
+        "messages[0].template.actions",
+        "Size must be between 1 and 4",
+    ),
+    (template(type="buttons", text="a", actions=[]), "messages[0].template.actions", EMPTY),
+    (template(type="confirm", text="a", actions=[URI]), "messages[0].template.actions", "Size must be between 2 and 2"),
+    (
+        template(type="confirm", text="a" * 241, actions=[URI, URI]),
+        "messages[0].template.text",
+        "Length must be between 1 and 240",
+    ),
+    (
+        template(type="carousel", columns=[{"text": "a", "actions": [URI]}] * 11),
+        "messages[0].template.columns",
+        "Size must be between 1 and 10",
+    ),
+    (
+        template(type="carousel", columns=[{"text": "a", "actions": [URI]}, {"text": "a", "actions": [URI, URI]}]),
+        "messages[0].template.columns",
+        "The number of actions must be the same in all columns",
+    ),
+    (
+        template(type="carousel", columns=[{"text": "a" * 121, "actions": [URI]}]),
+        "messages[0].template.columns[0].text",
+        "Length must be between 1 and 120",
+    ),
+    (
+        template(
+            type="image_carousel", columns=[{"imageUrl": "https://e.com/a", "action": {**URI, "label": "a" * 13}}]
+        ),
+        "messages[0].template.columns[0].action.label",
+        "Length must be between 1 and 12",
+    ),
+    (
+        {**template(type="confirm", text="a", actions=[URI, URI]), "altText": "a" * 1501},
+        "messages[0].altText",
+        "Length must be between 1 and 1500",
+    ),
+    (
+        template(type="buttons", text="a", actions=[{"type": "postback", "label": "a", "data": "d" * 301}]),
+        "messages[0].template.actions[0].data",
+        "Length must be between 1 and 300",
+    ),
+    (
+        template(type="buttons", text="a", actions=[{"type": "uri", "label": "a", "uri": "ftp://e.com"}]),
+        "messages[0].template.actions[0].uri",
+        "invalid uri scheme",
+    ),
+    (
+        template(
+            type="buttons", text="a", actions=[{"type": "uri", "label": "a", "uri": "https://e.com/" + "a" * 1000}]
+        ),
+        "messages[0].template.actions[0].uri",
+        "Length must be between 1 and 1000",
+    ),
+    (
+        template(type="buttons", text="a", actions=[{"type": "camera", "label": "a"}]),
+        "messages[0].template.actions[0].type",
+        "Must be one of the following values",
+    ),
+    (
+        template(type="buttons", text="a", actions=[{"type": "message", "text": "a"}]),
+        "messages[0].template.actions[0].label",
+        EMPTY,
+    ),
+    (
+        template(type="buttons", text="a", actions=[{"type": "clipboard", "label": "a", "clipboardText": "a" * 1001}]),
+        "messages[0].template.actions[0].clipboardText",
+        "Length must be between 1 and 1000",
+    ),
+    (
+        flex({"type": "carousel", "contents": [bubble({"type": "text", "text": "a"})] * 13}),
+        "messages[0].contents.contents",
+        "Size must be between 1 and 12",
+    ),
+    (flex(bubble({"type": "text", "text": ""})), "messages[0].contents.body.contents[0].text", EMPTY),
+    (
+        flex(bubble({"type": "hologram"})),
+        "messages[0].contents.body.contents[0].type",
+        "Must be one of the following values",
+    ),
+    (flex(bubble({"type": "button"})), "messages[0].contents.body.contents[0].action", EMPTY),
+    (flex(bubble(*[{"type": "text", "text": "a" * 1900}] * 17)), "messages[0].contents", "Size must be at most 30 KB"),
+    (flex({"type": "bubble"}), "messages[0].contents", "At least one block must be specified"),
+    (
+        {**TEXT, "quickReply": {"items": [{"action": {"type": "location", "label": "a"}}] * 14}},
+        "messages[0].quickReply.items",
+        "Size must be between 1 and 13",
+    ),
+    (
+        {**TEXT, "sender": {"name": "公式LINE"}},
+        "messages[0].sender.name",
+        "Sender name contains a word that may not be used",
+    ),
+    ({**TEXT, "sender": {"name": "a" * 21}}, "messages[0].sender.name", "Length must be between 1 and 20"),
+]
+
+
+@pytest.mark.parametrize("message", GOOD, ids=lambda message: str(message["type"]))
+def test_valid_messages_are_accepted(api: Any, message: Any) -> None:
+    assert api("POST", "/v2/bot/message/validate/push", {"messages": [message]})[:2] == (200, {})
+
+
+@pytest.mark.parametrize(
+    ("message", "place", "complaint"), BAD, ids=[f"{place}-{number}" for number, (_, place, _) in enumerate(BAD)]
+)
+def test_invalid_messages_name_the_property(api: Any, message: Any, place: str, complaint: str) -> None:
+    status, body, _ = api("POST", "/v2/bot/message/validate/push", {"messages": [message]})
+    assert status == 400
+    assert body["message"] == f"The request body has {len(body['details'])} error(s)"
+    assert any(one["property"] == place and one["message"].startswith(complaint) for one in body["details"]), body
+
+
+@pytest.mark.parametrize(
+    ("messages", "complaint"), [([], EMPTY), ([TEXT] * 6, "Size must be between 1 and 5"), (None, EMPTY)]
+)
+def test_a_call_carries_one_to_five_messages(api: Any, messages: Any, complaint: str) -> None:
+    status, body, _ = api("POST", "/v2/bot/message/validate/reply", {"messages": messages})
+    assert (status, body["details"]) == (400, [{"message": complaint, "property": "messages"}])
+
+
+PUSH = "/v2/bot/message/push"
+INVALID = "is invalid (line: -, column: -)"
+STRANGER = "U" + "0" * 32
+REFUSALS: list[tuple[str, str, Any, dict[str, str], int, str]] = [
+    ("POST", PUSH, {"to": STRANGER, "messages": [TEXT]}, {}, 400, "Failed to send messages"),
+    ("POST", PUSH, {"to": "someone", "messages": [TEXT]}, {}, 400, f"The property, to, in the request body {INVALID}"),
+    ("POST", PUSH, {"messages": [TEXT]}, {}, 400, "The request body has 1 error(s)"),
+    ("POST", PUSH, b"{", {}, 400, "The request body could not be parsed as JSON (line: 1, column: 2)"),
+    ("POST", PUSH, b"[]", {}, 400, "The request body could not be parsed as JSON (line: 1, column: 1)"),
+    ("POST", PUSH, b"\xff", {}, 400, "The request body could not be parsed as JSON (line: 1, column: 1)"),
+    (
+        "POST",
+        PUSH,
+        {"to": STRANGER, "messages": [TEXT]},
+        {"content-type": "text/plain"},
+        415,
+        "The content type, text/plain, is not supported",
+    ),
+    ("POST", PUSH, b" " * (2 * 1024 * 1024 + 1), {}, 413, "Request entity too large"),
+    (
+        "POST",
+        PUSH,
+        {"to": STRANGER, "messages": [TEXT]},
+        {"x-line-retry-key": "abc"},
+        400,
+        "The X-Line-Retry-Key header is invalid",
+    ),
+    ("POST", "/v2/bot/message/multicast", {"to": [], "messages": [TEXT]}, {}, 400, "The request body has 1 error(s)"),
+    (
+        "POST",
+        "/v2/bot/message/multicast",
+        {"to": [STRANGER] * 501, "messages": [TEXT]},
+        {},
+        400,
+        "The request body has 1 error(s)",
+    ),
+    (
+        "POST",
+        "/v2/bot/message/multicast",
+        {"to": [STRANGER], "messages": [TEXT], "customAggregationUnits": ["a b"]},
+        {},
+        400,
+        "The request body has 1 error(s)",
+    ),
+    (
+        "POST",
+        "/v2/bot/message/multicast",
+        {"to": ["x"], "messages": [TEXT]},
+        {},
+        400,
+        f"The property, to[0], in the request body {INVALID}",
+    ),
+    ("POST", "/v2/bot/message/reply", {"replyToken": "0" * 32, "messages": [TEXT]}, {}, 400, "Invalid reply token"),
+    ("GET", "/v2/bot/profile/U123", None, {}, 400, "The value for the 'userId' parameter is invalid"),
+    ("GET", f"/v2/bot/profile/{STRANGER}", None, {}, 404, "Not found"),
+    ("POST", f"/v2/bot/user/{STRANGER}/linkToken", None, {}, 404, "Not found"),
+    ("GET", "/v2/bot/message/1/content", None, {}, 404, "Not found"),
+    ("GET", "/v2/bot/followers/ids?limit=1001", None, {}, 400, "The value for the 'limit' parameter is invalid"),
+    ("GET", "/v2/bot/message/delivery/push?date=today", None, {}, 400, "The value for the 'date' parameter is invalid"),
+    ("PUT", "/v2/bot/channel/webhook/endpoint", {"endpoint": "ftp://e.com"}, {}, 400, "Invalid webhook endpoint URL"),
+    (
+        "PUT",
+        "/v2/bot/channel/webhook/endpoint",
+        {"endpoint": "https://e.com/" + "a" * 500},
+        {},
+        400,
+        "The request body has 1 error(s)",
+    ),
+    (
+        "POST",
+        "/v2/bot/chat/loading/start",
+        {"chatId": STRANGER, "loadingSeconds": 7},
+        {},
+        400,
+        "The request body has 1 error(s)",
+    ),
+    (
+        "POST",
+        "/v2/bot/chat/loading/start",
+        {"chatId": "C" + "0" * 32},
+        {},
+        400,
+        f"The property, chatId, in the request body {INVALID}",
+    ),
+    ("POST", "/v2/bot/chat/markAsRead", {"markAsReadToken": "x"}, {}, 400, "Invalid markAsReadToken"),
+    (
+        "GET",
+        "/v2/bot/info",
+        None,
+        {"authorization": ""},
+        401,
+        "Authentication failed due to the following reason: missing authorization header",
+    ),
+    (
+        "GET",
+        "/v2/bot/info",
+        None,
+        {"authorization": "Bearer x"},
+        401,
+        "Authentication failed due to the following reason: invalid token. Confirm that the access token in the authorization header is valid.",
+    ),
+    (
+        "GET",
+        "/v2/bot/info",
+        None,
+        {"authorization": "Basic x"},
+        401,
+        "Authentication failed due to the following reason: invalid authorization header",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "body", "headers", "status", "message"), REFUSALS)
+def test_refusals(api: Any, method: str, target: str, body: Any, headers: Any, status: int, message: str) -> None:
+    answered, content, sent = api(method, target, body, headers)
+    assert (answered, content["message"]) == (status, message)
+    assert sent["x-line-request-id"]
+
+
+def test_followers_are_for_verified_accounts(api: Any, line: LineSimulator, shop: Channel) -> None:
+    friends = line.crowd(5, shop)
+    status, page, _ = api("GET", "/v2/bot/followers/ids?limit=3")
+    rest = api("GET", f"/v2/bot/followers/ids?limit=3&start={page['next']}")[1]
+    assert (status, page["userIds"] + rest["userIds"], "next" in rest) == (200, friends, False)
+    shop.verified = False
+    assert api("GET", "/v2/bot/followers/ids")[:2] == (
+        403,
+        {"message": "Access to this API is not available for your account"},
+    )
+
+
+def test_a_token_sees_only_its_own_channel(api: Any, line: LineSimulator, hanako: Person, caller: Any) -> None:
+    other = caller(line, line.channel("支店"))
+    assert other("GET", f"/v2/bot/profile/{hanako.user_id(api.channel)}")[0] == 404
+    message_id = hanako.send(api.channel, {"type": "image"}, b"png")
+    assert other("GET", f"/v2/bot/message/{message_id}/content")[0] == 404
+    assert api("GET", f"/v2/bot/message/{message_id}/content")[:2] == (200, b"png")
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded", "authorization": ""}
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "error"),
+    [
+        ("/oauth2/v3/token", "grant_type=x", "invalid_request"),
+        ("/oauth2/v3/token", "grant_type=client_credentials&client_id=1", "invalid_request"),
+        ("/oauth2/v3/token", "grant_type=client_credentials&client_id=1&client_secret=2", "invalid_client"),
+        ("/v2/oauth/accessToken", "grant_type=client_credentials&client_id=1&client_secret=2", "invalid_client"),
+        ("/v2/oauth/verify", "access_token=x", "invalid_request"),
+    ],
+)
+def test_token_endpoints_refuse_in_their_own_shape(api: Any, path: str, form: str, error: str) -> None:
+    status, body, _ = api("POST", path, form.encode(), FORM)
+    assert (status, body["error"]) == (400, error)
+
+
+def test_the_thirty_first_short_lived_token_pushes_out_the_oldest(api: Any, shop: Channel) -> None:
+    form = f"grant_type=client_credentials&client_id={shop.id}&client_secret={shop.secret}".encode()
+    tokens = [api("POST", "/v2/oauth/accessToken", form, FORM)[1]["access_token"] for _ in range(31)]
+    answers = [api("GET", "/v2/bot/info", None, {"authorization": f"Bearer {one}"})[0] for one in tokens]
+    assert answers == [401] + [200] * 30
+    from urllib.parse import quote
+
+    verified = api("POST", "/v2/oauth/verify", f"access_token={quote(tokens[-1])}".encode(), FORM)[1]
+    assert verified["client_id"] == shop.id
+    assert 0 < verified["expires_in"] <= 2_592_000
+
+
+def test_sent_counts_are_ready_the_next_day(api: Any, line: LineSimulator, shop: Channel) -> None:
+    friends = line.crowd(25, shop)
+    day = f"{line.world.tokyo():%Y%m%d}"
+    api.multicast(friends)
+    api.push(friends[0])
+    target = "/v2/bot/message/delivery/{}?date=" + day
+    assert api("GET", target.format("multicast"))[1] == {"status": "unready"}
+    line.clock.advance(86_400)
+    assert api("GET", target.format("multicast"))[1] == {"status": "ready", "success": 25}
+    assert api("GET", target.format("push"))[1] == {"status": "unavailable_for_privacy"}
+
+
+@pytest.mark.parametrize("depth", [200, 400, 10_000])
+def test_absurd_nesting_is_refused(api: Any, depth: int) -> None:
+    box = '{"type":"box","layout":"vertical","contents":['
+    body = f'{{"messages":[{{"type":"flex","altText":"a","contents":{{"type":"bubble","body":{box * depth}{"]}" * depth}}}}}]}}'
+    status, content, headers = api("POST", "/v2/bot/message/validate/push", body.encode())
+    assert status in (200, 400)
+    assert headers["x-line-request-id"]
+    assert depth < 1000 or content["message"].startswith("The request body could not be parsed as JSON")
