@@ -64,7 +64,8 @@ class Customers:
     def get(self, cid: Cid) -> Customer:
         """Return a person's record, following an identity link. Raises NotFoundError(`customer.unknown`)."""
         collection = self._people.collections([cid], [PROFILE_SK])[cid]
-        if not collection:
+        # A friend who is no member has no profile yet; his number was handed out all the same.
+        if not collection and not 0 < cid <= self._people.highest():
             raise NotFoundError("customer.unknown")
         customer = customer_of(cid, collection)
         return self.get(customer.merged_into) if customer.merged_into else customer

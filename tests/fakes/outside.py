@@ -1,0 +1,117 @@
+"""The other edges of the world: mail, SMS, files, secrets, queues, machines, schedules; each remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chalicelib.ports.email import Email
+from chalicelib.ports.queues import DeadLetter
+
+
+@dataclass
+class FakeEmail:
+    sent: list[Email] = field(default_factory=list)
+    problems: list[Exception | None] = field(default_factory=list)
+
+    def send(self, email: Email) -> str:
+        if self.problems:
+            problem = self.problems.pop(0)
+            if problem is not None:
+                raise problem
+        self.sent.append(email)
+        return f"mail-{len(self.sent)}"
+
+
+@dataclass
+class FakeSms:
+    sent: list[tuple[str, str, str]] = field(default_factory=list)
+    problems: list[Exception | None] = field(default_factory=list)
+
+    def send(self, to: str, text: str, reference: str) -> str:
+        if self.problems:
+            problem = self.problems.pop(0)
+            if problem is not None:
+                raise problem
+        self.sent.append((to, text, reference))
+        return f"sms-{len(self.sent)}"
+
+
+@dataclass
+class FakeFiles:
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, key: str, content: bytes, content_type: str) -> None:
+        self.kept[key] = content
+
+    def get(self, key: str) -> bytes | None:
+        return self.kept.get(key)
+
+    def list(self, prefix: str) -> list[str]:
+        return sorted(key for key in self.kept if key.startswith(prefix))
+
+    def upload_url(self, key: str, content_type: str, expires_seconds: int) -> str:
+        return f"https://files.test/put/{key}"
+
+    def download_url(self, key: str, expires_seconds: int) -> str:
+        return f"https://files.test/get/{key}"
+
+
+@dataclass
+class FakeSecrets:
+    kept: dict[str, dict[str, Any]] = field(default_factory=lambda: {"signing": {"key": "s" * 40}})
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        return self.kept.get(name)
+
+    def put(self, name: str, value: dict[str, Any]) -> None:
+        self.kept[name] = value
+
+    def delete(self, name: str) -> None:
+        self.kept.pop(name, None)
+
+
+@dataclass
+class FakeQueue:
+    messages: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def put(self, body: str, attributes: dict[str, str], delay_seconds: int = 0) -> None:
+        self.messages.append((body, attributes))
+
+    def depth(self) -> int:
+        return len(self.messages)
+
+    def peek(self, most: int) -> list[DeadLetter]:
+        return [DeadLetter(str(i), body, attributes, str(i)) for i, (body, attributes) in enumerate(self.messages[:most])]
+
+    def remove(self, letter: DeadLetter) -> None:
+        self.messages.remove((letter.body, letter.attributes))
+
+
+@dataclass
+class FakeMachines:
+    published: dict[str, dict[str, Any]] = field(default_factory=dict)
+    started: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+
+    def publish(self, name: str, definition: dict[str, Any]) -> None:
+        self.published.setdefault(name, definition)
+
+    def start(self, name: str, execution: str, data: dict[str, Any]) -> None:
+        self.started.setdefault(execution, (name, data))
+
+    def delete(self, name: str) -> None:
+        self.published.pop(name, None)
+
+
+@dataclass
+class FakeSchedules:
+    armed: dict[str, tuple[datetime, dict[str, Any]]] = field(default_factory=dict)
+
+    def at(self, name: str, moment: datetime, event: dict[str, Any]) -> None:
+        self.armed[name] = (moment, event)
+
+    def cancel(self, name: str) -> None:
+        self.armed.pop(name, None)
+
+
