@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chalicelib.scenarios.graph import EndNode, Node, Scenario, WaitForResponseNode, WaitNode, exits_of
+from chalicelib.scenarios.graph import Node, Scenario, WaitForResponseNode, WaitNode, exits_of
 
 MOST_SHARDS = 40  # inline Map's own limit
 _TASK_SECONDS = 290
@@ -62,8 +62,6 @@ def _states(node_id: str, node: Node, function_arn: str) -> dict[str, State]:
         case WaitForResponseNode():
             wait = {"Type": "Wait", "TimestampPath": "$.due", "Comment": comment, "Next": f"{node_id}.answers"}
             return {node_id: wait, f"{node_id}.answers": _sharded(node_id, function_arn, follow, comment), **tail}
-        case EndNode():
-            return {node_id: {**_sharded(node_id, function_arn, _STOP, comment)}}
         case _:
             return {node_id: _sharded(node_id, function_arn, follow, comment), **tail}
 

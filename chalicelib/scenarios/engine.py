@@ -95,6 +95,8 @@ class Engine:
         # Closed before the hints are listed: see cohorts.py.
         table.close_cohort(self._database, name)
         shards = table.shards_in_use(self._database, name)
+        if not shards:
+            table.end_cohort(self._database, name)
         return self._answer(header, header.at_node if shards else GO_STOP, header.at_due, shards)
 
     def page(self, name: str, node_id: str, due: datetime, shard: int, cursor: str) -> tuple[str, int]:
@@ -121,7 +123,7 @@ class Engine:
         version = self.version(header.scenario_id, header.version)
         target = main_exit(version.graph.node(node_id))
         if stayed == 0 or not target:
-            table.set_cohort(self._database, name, state="ended")
+            table.end_cohort(self._database, name)
             return self._answer(header, GO_STOP, due, [])
         following = version.graph.node(target)
         at_due = wait_ends(following, due) if isinstance(following, WaitNode | WaitForResponseNode) else due

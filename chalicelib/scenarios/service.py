@@ -35,7 +35,6 @@ from chalicelib.scenarios.asl import compile_machine, machine_name, problems_of
 from chalicelib.scenarios.cohorts import Cohorts
 from chalicelib.scenarios.engine import Engine
 from chalicelib.scenarios.graph import (
-    LONGEST_WAIT,
     EventTrigger,
     Node,
     Scenario,
@@ -50,6 +49,7 @@ from chalicelib.scenarios.graph import (
 )
 from chalicelib.scenarios.model import (
     INLINE,
+    Cohort,
     CohortState,
     Enrollment,
     EnrollmentStatus,
@@ -188,8 +188,8 @@ class Scenarios:
             raise ConflictError("scenario.not_paused")
         active = self._keep(replace(head, state=ScenarioState.ACTIVE, revision=head.revision + 1, pause_reason=""))
         now = self._clock.now()
-        for cohort in table.cohorts_of(self._database, scenario_id):
-            if cohort.state is not CohortState.ENDED and not cohort.is_started:
+        for cohort in table.live_cohorts(self._database, scenario_id):
+            if not cohort.is_started:
                 self._cohorts.start(cohort.cohort_id, now, again=f"-r{active.revision}")
         self._arm(self.engine.version(scenario_id, active.version))
         return active
@@ -409,16 +409,28 @@ class Scenarios:
     # Keeping the promise ----------------------------------------------------------------------------------------------------
 
     def reconcile(self) -> int:
-        """Start cohorts that are overdue or have come near enough; return how many. A crash between join and start loses nobody."""
+        """Start cohorts that nobody moves: overdue ones, broken ones, far ones that have come near; return how many."""
         now = self._clock.now()
-        overdue = table.cohorts_due(self._database, now - timedelta(days=3), now - timedelta(minutes=10))
-        near = table.cohorts_due(self._database, now + LONGEST_WAIT - timedelta(hours=26), now + LONGEST_WAIT)
-        started = 0
-        for cohort in [*overdue, *near]:
-            if cohort.state is CohortState.OPEN and self.get(cohort.scenario_id).state is ScenarioState.ACTIVE:
-                self._cohorts.start(cohort.cohort_id, now, again="" if not cohort.is_started else f"-c{now:%Y%m%d%H}")
-                started += 1
-        return started
+        late = {CohortState.OPEN: now - timedelta(minutes=10), CohortState.CLOSED: now - timedelta(hours=1)}
+        found = [cohort for cohort in self._live() if not cohort.is_started or cohort.at_due < late[cohort.state]]
+        for cohort in found:
+            self._cohorts.start(cohort.cohort_id, now, again=f"-c{now:%Y%m%d%H}" if cohort.is_started else "")
+        return len(found)
+
+    def restart(self, word: str) -> int:
+        """Start every live cohort anew: all executions were lost (a restored backup, MiniStack's restart); return how many.
+
+        word: part of the executions' new names. Harmless while the old ones live, because every step is.
+        """
+        found = self._live()
+        for cohort in found:
+            self._cohorts.start(cohort.cohort_id, self._clock.now(), again=f"-{word}")
+        return len(found)
+
+    def _live(self) -> list[Cohort]:
+        active = [head for head in table.heads() if head.state is ScenarioState.ACTIVE]
+        found = [cohort for head in active for cohort in table.live_cohorts(self._database, head.scenario_id)]
+        return [cohort for cohort in found if cohort.state is not CohortState.ENDED]
 
 
 def _starts(graph: Scenario, fact: Fact) -> bool:

@@ -1,4 +1,4 @@
-"""Scenarios in the config table (`SCN` / id, `SCN#id` / version); enrollments, cohorts, hints and due index in the engine table."""
+"""Scenarios in the config table (`SCN` / id, `SCN#id` / version); enrollments, cohorts, hints and the list of live cohorts in the engine table."""
 
 from __future__ import annotations
 
@@ -270,11 +270,10 @@ def _cohort(item: Mapping[str, Any]) -> Cohort:
 
 
 def ensure_cohort(database: Database, cohort: CohortId) -> None:
-    """Write the header of a cohort and its place in the due index unless they are there."""
+    """Write the header of a cohort and its place among the live ones unless they are there."""
     scenario_id, _, node, due = parse_cohort_id(cohort)
     engine = settings().engine_table
-    indexes = (_hour_key(due), f"SCO#{scenario_id}")
-    database.put_many(engine, [{"pk": pk, "sk": cohort, "ttl": _ttl(due)} for pk in indexes])
+    database.put_many(engine, [{"pk": f"LIVE#{scenario_id}", "sk": cohort, "ttl": _ttl(due)}])
     item = {
         "pk": f"COH#{cohort}",
         "sk": "#",
@@ -292,10 +291,6 @@ def _ttl(due: datetime) -> int:
     return int((due + timedelta(days=_HINT_DAYS)).timestamp())
 
 
-def _hour_key(moment: datetime) -> str:
-    return f"DUE#{moment:%Y%m%d%H}"
-
-
 def cohort(database: Database, name: str) -> Cohort | None:
     """Return a cohort's header, strongly consistent."""
     key = (f"COH#{name}", "#")
@@ -303,22 +298,9 @@ def cohort(database: Database, name: str) -> Cohort | None:
     return _cohort(item) if item else None
 
 
-def cohorts_due(database: Database, first: datetime, last: datetime) -> list[Cohort]:
-    """Return the cohorts that are due in these hours."""
-    names: list[str] = []
-    hour = first
-    while hour <= last:
-        names += [item["sk"] for item in database.query(settings().engine_table, _hour_key(hour))]
-        hour += timedelta(hours=1)
-    return _headers(database, names)
-
-
-def cohorts_of(database: Database, scenario_id: str) -> list[Cohort]:
-    """Return all cohorts of a scenario."""
-    return _headers(database, [item["sk"] for item in database.query(settings().engine_table, f"SCO#{scenario_id}")])
-
-
-def _headers(database: Database, names: Sequence[str]) -> list[Cohort]:
+def live_cohorts(database: Database, scenario_id: str) -> list[Cohort]:
+    """Return the cohorts of a scenario that have not ended."""
+    names = [item["sk"] for item in database.query(settings().engine_table, f"LIVE#{scenario_id}")]
     found = database.get_many(settings().engine_table, [(f"COH#{name}", "#") for name in names])
     return [_cohort(item) for item in found.values()]
 
@@ -334,6 +316,14 @@ def set_cohort(database: Database, name: str, **values: Any) -> None:
     sets = " ".join(f'SET "{key}"=?' for key in values)
     text = f'UPDATE "{settings().engine_table}" {sets} WHERE pk=? AND sk=?'
     database.execute([Statement(text, (*values.values(), f"COH#{name}", "#"))])
+
+
+def end_cohort(database: Database, name: str) -> None:
+    """Note that a cohort is through, and take it from the list of live ones."""
+    set_cohort(database, name, state=str(CohortState.ENDED))
+    scenario_id = parse_cohort_id(name)[0]
+    drop = Statement(f'DELETE FROM "{settings().engine_table}" WHERE pk=? AND sk=?', (f"LIVE#{scenario_id}", name))
+    database.execute([drop])
 
 
 def put_hints(database: Database, cohort_name: CohortId, keys: Iterable[tuple[Cid, tuple[str, str]]]) -> None:
