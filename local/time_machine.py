@@ -26,15 +26,19 @@ Fetch = Callable[[str], Mapping[str, Any]]
 class TimeMachine:
     """Knows MiniStack's and the LINE simulator's status pages and the clock file.
 
-    endpoint: of MiniStack. line_url: of the simulator, or nothing when none runs.
+    endpoint: of MiniStack. line_url: of the simulator, or nothing when none runs. scale: how fast the clock runs between
+    jumps; next to nothing makes a run repeatable, however long the machine takes.
     """
 
-    def __init__(self, endpoint: str, clock_path: Path | str, line_url: str = "", fetch: Fetch | None = None) -> None:
+    def __init__(
+        self, endpoint: str, clock_path: Path | str, line_url: str = "", fetch: Fetch | None = None, scale: float = 1.0
+    ) -> None:
         self._status_url = endpoint + "/_enishi/status"
         self._line_status_url = line_url + "/_sim/status" if line_url else ""
         self._clock_path = Path(clock_path)
         self._clock = FileClock(clock_path)
         self._fetch = fetch or _fetch
+        self._scale = scale
 
     def now(self) -> datetime:
         """Return the virtual instant."""
@@ -87,7 +91,7 @@ class TimeMachine:
         set_clock(self._clock_path, self.now(), scale)
 
     def _jump(self, instant: datetime) -> None:
-        set_clock(self._clock_path, max(instant, self.now()))
+        set_clock(self._clock_path, max(instant, self.now()), self._scale)
 
     def _read(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         line = self._fetch(self._line_status_url) if self._line_status_url else {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.kernel.clock import from_text
+from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import Cid
 from chalicelib.ports.database import Item
 
@@ -23,6 +23,10 @@ class Order:
     amount_yen: int
     products: tuple[str, ...] = ()
     shop: str = ""
+
+    def __post_init__(self) -> None:
+        # Kept to the millisecond; finer, an order would not equal itself when read back.
+        object.__setattr__(self, "at", from_text(to_text(self.at)))
 
 
 @dataclass(frozen=True, slots=True)
