@@ -4,12 +4,13 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib.entrypoints import identity_callback, line_webhook, public
+from chalicelib.entrypoints import guard, identity_callback, line_webhook, public
 from chalicelib.entrypoints.admin_api import routes as admin_api
 from chalicelib.wiring import world
 
 app = Chalice(app_name="enishi", configure_logs=False)
-app.api.binary_types = ["image/gif"]
+app.api.binary_types = []  # everything is text; a binary type would hang on the Accept header of every caller
+guard.watch(app)
 app.register_blueprint(line_webhook.routes)
 app.register_blueprint(public.routes)
 app.register_blueprint(identity_callback.routes)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
 from chalicelib.kernel.errors import EnishiError
+
+# Plain HTTP only to this machine: the local stack and the simulator.
+_URL = re.compile(r"https://[^/]|http://(127\.0\.0\.1|localhost)(:\d+)?(/|\Z)")
 
 
 class SettingsError(EnishiError):
@@ -69,7 +73,7 @@ def parse(environment: Mapping[str, str]) -> Settings:
         url = values.get(name)
         if url is not None:
             values[name] = url.rstrip("/")
-            if not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            if not _URL.match(url):
                 problems.append(f"{name.upper()} must start with https://, not {url!r}")
     if problems:
         raise SettingsError("設定が不足しているか誤っています / configuration: " + "; ".join(problems))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pynamodb.attributes import UnicodeAttribute
+from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException
 from pynamodb.models import Model
 
@@ -54,3 +55,8 @@ class ConfigItem(_Keyed):
 def is_lost(error: PynamoDBException) -> bool:
     """Say whether a conditional write lost: not an error but an answer."""
     return error.cause_response_code == "ConditionalCheckFailedException"
+
+
+def connection() -> Connection:
+    """Return what writes of several items together, all or none, go through."""
+    return Connection(region=_REGION)

@@ -36,7 +36,7 @@ from local.time_machine import TimeMachine
 
 PEOPLE = 200
 MEMBERS = 120
-NEWCOMERS = 30  # members who have not bought anything yet
+NEWCOMERS = 4  # every fourth member has not bought anything yet
 START = datetime(2030, 1, 7, 11, 0, tzinfo=JST).astimezone(UTC)  # a Monday
 DAYS = 50
 _STILL = 0.0001  # the clock all but stands still between jumps, so that a slow machine changes nothing
@@ -90,7 +90,8 @@ class Demo:
         )
         configure(self.api, self.channel.id, self.channel.secret, self._shop.url)
         self.members = members(self._random("members"), self.member_count, START)
-        for member in self.members[-NEWCOMERS:]:
+        self.newcomers = self.members[-(self.member_count // NEWCOMERS) :]
+        for member in self.newcomers:
             member.orders.clear()
         bring_members_in(self.api, self.members)
         self.say(f"{self.people_count} 人・会員 {self.member_count} 人・シナリオ 3 本の準備ができました / ready")
@@ -130,7 +131,7 @@ class Demo:
             if rng.random() < 0.12:
                 moment = at + timedelta(days=rng.randint(1, 12), hours=rng.randint(0, 5))
                 self.at(moment, lambda person=person, story=story: self._block(person, story))
-        for number, member in enumerate(self.members[-NEWCOMERS:]):
+        for number, member in enumerate(self.newcomers):
             at = START + timedelta(days=1 + number % 5, hours=2)
             self.at(at, lambda member=member: self._buy(member))
 

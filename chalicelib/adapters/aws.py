@@ -9,7 +9,14 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+)
 
 from chalicelib.kernel.errors import PermanentError, TemporaryError
 
@@ -37,16 +44,25 @@ _TEMPORARY = {
 }
 
 
+# These send something that cannot be taken back and know no idempotency: botocore must not send it again by itself.
+_ONCE = {"sesv2", "sns"}
+# Errors that rise before a request has left.
+_UNSENT = (ConnectTimeoutError, EndpointConnectionError, NoCredentialsError)
+
+
 @lru_cache(maxsize=32)
-def client(service: str) -> Any:
-    """Return this process's client of an AWS service; short time-outs, because every caller is retried from outside."""
+def client(service: str, *, once: bool = False) -> Any:
+    """Return this process's client of an AWS service; short time-outs, because every caller is retried from outside.
+
+    once: never repeat a request, because the caller must know whether the first one may have been done.
+    """
     make: Any = boto3.client  # the stubs want a literal name
     return make(
         service,
         config=Config(
             connect_timeout=3,
             read_timeout=20,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            retries={"mode": "standard", "total_max_attempts": 1 if once or service in _ONCE else 3},
             parameter_validation=VALIDATE_PARAMETERS,
             signature_version="s3v4" if service == "s3" else None,  # SigV2 URLs of boto3's default never expire on MiniStack
             max_pool_connections=20,
@@ -69,8 +85,11 @@ def translated(what: str, *, maybe_done: bool = False) -> Iterator[None]:
         yield
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code_of(error) in _TEMPORARY or status >= 500:
+        code = code_of(error)
+        if code in _TEMPORARY or "Throttl" in code or status == 429 or status >= 500:  # SNS: Throttled, KMS: KMSThrottlingException
             raise TemporaryError(f"{what}: {code_of(error)}", maybe_done=maybe_done and status >= 500) from error
         raise PermanentError(f"{what}: {code_of(error)}") from error
+    except ParamValidationError as error:
+        raise PermanentError(f"{what}: {type(error).__name__}") from error
     except BotoCoreError as error:
-        raise TemporaryError(f"{what}: {type(error).__name__}", maybe_done=maybe_done) from error
+        raise TemporaryError(f"{what}: {type(error).__name__}", maybe_done=maybe_done and not isinstance(error, _UNSENT)) from error

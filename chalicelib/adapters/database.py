@@ -18,7 +18,6 @@ _THROTTLED = {
     "ThrottlingError",
     "ProvisionedThroughputExceeded",
     "RequestLimitExceeded",
-    "InternalServerError",
     "TransactionConflict",
 }
 T = TypeVar("T")
@@ -86,12 +85,18 @@ class DynamoDatabase:
         outcomes: dict[int, str | None] = {}
         todo = list(range(len(batch)))
         for attempt in range(8):
-            with translated("BatchExecuteStatement"):
-                answer = client("dynamodb").batch_execute_statement(
-                    Statements=[
-                        {"Statement": batch[i].text, "Parameters": [to_wire(value) for value in batch[i].parameters]} for i in todo
-                    ]
-                )
+            statements = [
+                {"Statement": batch[i].text, "Parameters": [to_wire(value) for value in batch[i].parameters]} for i in todo
+            ]
+            try:
+                # Once: a write that took place although its answer was lost would lose its condition to itself when repeated.
+                with translated("BatchExecuteStatement", maybe_done=True):
+                    answer = client("dynamodb", once=True).batch_execute_statement(Statements=statements)
+            except TemporaryError as error:
+                if error.maybe_done:
+                    raise
+                self._sleep(min(0.05 * 2**attempt, 2.0))
+                continue
             again = []
             for i, response in zip(todo, answer["Responses"], strict=True):
                 code = response.get("Error", {}).get("Code")
@@ -99,6 +104,8 @@ class DynamoDatabase:
                     outcomes[i] = code
                 elif code in _THROTTLED:
                     again.append(i)
+                elif code == "InternalServerError":
+                    raise TemporaryError(f"BatchExecuteStatement: {code}", maybe_done=True)
                 else:
                     raise PermanentError(f"BatchExecuteStatement: {code}")
             if not again:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 
@@ -100,7 +101,7 @@ class LineApi:
         try:
             data = json.loads(response.data) if response.data else {}
         except ValueError as error:
-            if response.status < 500:
+            if response.status < 300:
                 raise TemporaryError("LINE's answer was cut short", maybe_done=True) from error
             data = {}
         return response.status, response.headers, data if isinstance(data, dict) else {}
@@ -114,10 +115,14 @@ class LineApi:
             "client_id": credentials.channel_id,
             "client_secret": credentials.channel_secret,
         }
-        content = "&".join(f"{name}={value}" for name, value in form.items()).encode()
-        status, _, data = self._request("POST", "/oauth2/v3/token", content, {"Content-Type": "application/x-www-form-urlencoded"})
-        if status != 200:
-            raise _error("/oauth2/v3/token", status, data)
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            status, _, data = self._request("POST", "/oauth2/v3/token", urlencode(form).encode(), headers)
+            if status != 200:
+                raise _error("/oauth2/v3/token", status, data)
+        except TemporaryError as error:
+            # Whatever became of the token, the call that needs it has not been made.
+            raise TemporaryError(error.reason, retry_after_seconds=error.retry_after_seconds) from error
         token = str(data["access_token"])
         self._tokens[credentials.channel_id] = (self._monotonic() + _TOKEN_SECONDS, token, credentials.channel_secret)
         return token
@@ -125,7 +130,9 @@ class LineApi:
 
 def _error(path: str, status: int, data: dict[str, Any]) -> TemporaryError | PermanentError:
     sentence = str(data.get("message") or data.get("error_description") or "")[:200]
-    details = "; ".join(f"{d.get('property', '')}: {d.get('message', '')}" for d in data.get("details") or [])[:300]
+    details = "; ".join(
+        f"{d.get('property', '')}: {d.get('message', '')}" for d in data.get("details") or [] if isinstance(d, dict)
+    )[:300]
     reason = f"LINE {path.split('?')[0]} {status}: {sentence} {details}".strip()
     if status == 429:
         # LINE documents no Retry-After and does not promise its texts, but these two are all there is (docs: rate limits).

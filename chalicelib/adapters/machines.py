@@ -26,6 +26,10 @@ class StepFunctions:
             except ClientError as error:
                 if code_of(error) != "StateMachineAlreadyExists":
                     raise
+                # Left by a publishing that broke off; the drawing may have changed since.
+                arn = self._arn_prefix + name
+                if json.loads(client("stepfunctions").describe_state_machine(stateMachineArn=arn)["definition"]) != definition:
+                    client("stepfunctions").update_state_machine(stateMachineArn=arn, definition=text)
 
     def start(self, name: str, execution: str, data: dict[str, Any]) -> None:
         """Start an execution under its own name; see the port."""

@@ -39,11 +39,13 @@ class SqsQueue:
                 answer = client("sqs").receive_message(
                     QueueUrl=self._url,
                     MaxNumberOfMessages=min(10, most - len(letters)),
-                    VisibilityTimeout=20,
+                    # Long enough to read them all, short enough that who has just listed them can replay them.
+                    VisibilityTimeout=5,
+                    WaitTimeSeconds=1,  # asks every server of the queue; without it a queue with messages may look empty
                     MessageAttributeNames=["All"],
                 )
             messages = answer.get("Messages", [])
-            if not messages:
+            if all(message["MessageId"] in letters for message in messages):
                 break
             for message in messages:
                 attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}

@@ -135,9 +135,12 @@ class Campaigns:
     def resume(self, campaign_id: str) -> tuple[Campaign, list[Step]]:
         """Go on with a campaign that was parked; nobody gets it twice."""
         campaign = self.get(campaign_id)
+        if campaign.state is CampaignState.SENDING:
+            # Asked again, perhaps because the steps of the first time never reached the queue; they may come twice.
+            return campaign, self._first_pages(campaign)
         if campaign.state is not CampaignState.PARKED:
             raise ConflictError("campaign.not_parked", state=campaign.state)
-        return self._to(campaign, CampaignState.SENDING), self._first_pages(campaign)
+        return self._to(campaign, CampaignState.SENDING, reason=""), self._first_pages(campaign)
 
     def _to(self, campaign: Campaign, state: CampaignState, **changes: Any) -> Campaign:
         changed = replace(campaign, state=state, revision=campaign.revision + 1, **changes)
@@ -159,6 +162,9 @@ class Campaigns:
     def freeze(self, campaign_id: str, part: int) -> list[Step]:
         """Write one part of the audience down; after the last part sending begins."""
         campaign = self.get(campaign_id)
+        if campaign.state is CampaignState.SENDING and part == _PARTS - 1:
+            # An earlier try may have stopped before its steps were queued; they may come twice.
+            return self._first_pages(campaign)
         if campaign.state is not CampaignState.FREEZING:
             return []
         moment = campaign.send_at or campaign.created_at
@@ -208,7 +214,9 @@ class Campaigns:
             return [{"op": "campaign_page", "campaign_id": campaign_id, "shard": shard, "cursor": rows[-1].sk}]
         table.note_page(self._database, campaign_id, f"DONE#{shard}", {})
         if len(table.notes(self._database, campaign_id, "DONE#")) == SHARDS:
-            self._to(self.get(campaign_id), CampaignState.SENT)
+            campaign = self.get(campaign_id)
+            if campaign.state is CampaignState.SENDING:  # and not called off while the last page left
+                self._to(campaign, CampaignState.SENT)
         return []
 
     def _job(self, campaign: Campaign, shard: int, cursor: str) -> Job:

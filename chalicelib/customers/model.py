@@ -18,6 +18,11 @@ PROFILE_SK = "P"
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+\Z")
 _POSTAL_CODE = re.compile(r"(\d{3})-?(\d{4})\Z")
 _MEMBER_NO = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}\Z")
+# What people and keyboards write between digits (NFKC has made － and ｰ into - and ー): also − (macOS), – and —.
+_DASHES = "ー‐–—―−─-"
+# Year, month and day in digits: eight of them, or with something between; 199011 would be a guess.
+_DATE = re.compile(r"(?=\d{8}\D?\Z|\d{4}\D\d{1,2}\D)(\d{4})\D?(\d{1,2})\D?(\d{1,2})\D?\Z")
+_MOBILE = re.compile(r"\+81[6-9]0[1-9]\d{7}\Z")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -134,7 +139,7 @@ def _member_no(value: str) -> str:
 
 
 def _birthday(value: str) -> date:
-    match = re.match(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})\D?\Z", unicodedata.normalize("NFKC", value))
+    match = _DATE.match(unicodedata.normalize("NFKC", value))
     try:
         if match:
             return date(int(match[1]), int(match[2]), int(match[3]))
@@ -161,7 +166,8 @@ def _email(value: str) -> str:
 
 
 def _phone(value: str) -> str:
-    digits = re.sub(r"[\s()ー－‐―-]", "", unicodedata.normalize("NFKC", value))
+    digits = re.sub(rf"[\s(){_DASHES}]", "", unicodedata.normalize("NFKC", value))
+    digits = re.sub(r"\A\+810", "+81", digits)  # +81 (0)90-…
     if re.match(r"0\d{9,10}\Z", digits):
         return "+81" + digits[1:]
     if re.match(r"\+\d{8,15}\Z", digits):
@@ -170,7 +176,8 @@ def _phone(value: str) -> str:
 
 
 def _postal_code(value: str) -> str:
-    match = _POSTAL_CODE.match(re.sub(r"[ー－‐―]", "-", unicodedata.normalize("NFKC", value)).removeprefix("〒"))
+    code = unicodedata.normalize("NFKC", value).removeprefix("〒").strip()
+    match = _POSTAL_CODE.match(re.sub(rf"[\s{_DASHES}]", "-", code))
     if not match:
         raise InvalidError("customer.postal_code_malformed", field="postal_code")
     return f"{match[1]}-{match[2]}"
@@ -187,8 +194,8 @@ _CLEANERS = {
 
 
 def is_mobile(phone: str) -> bool:
-    """Say whether a number can take an SMS: in Japan 060, 070, 080, 090; abroad we cannot tell and say yes."""
-    return not phone.startswith("+81") or phone[3:5] in ("60", "70", "80", "90")
+    """Say whether a number can take an SMS: in Japan 060, 070, 080, 090, not 0800; abroad we cannot tell and say yes."""
+    return not phone.startswith("+81") or _MOBILE.match(phone) is not None
 
 
 def has_postal_address(profile: Profile) -> bool:

@@ -56,7 +56,8 @@ class Customers:
 
     def by_member_no(self, member_no: str) -> Customer:
         """Return a customer by the company's own number. Raises NotFoundError(`customer.unknown`)."""
-        cid = self._people.find(member_identity(member_no))
+        # Longer ones than a cleaned one can be would be refused by DynamoDB as keys.
+        cid = self._people.find(member_identity(member_no)) if len(member_no) <= 64 else None
         if cid is None:
             raise NotFoundError("customer.unknown")
         return self.get(cid)
@@ -85,7 +86,7 @@ class Customers:
             numbers = [Cid(number) for number in range(start + 1, min(start + MAX_PAGE, highest) + 1)]
             for cid, customer in self.load(numbers).items():
                 start = cid
-                if customer.created_at and customer.profile.member_no and len(found) < size:
+                if customer.profile.member_no and len(found) < size:
                     found.append(customer)
                     if len(found) == size:
                         break
@@ -100,12 +101,19 @@ class Customers:
             return []
         return [OptedOut(fact_id=f"optout|{cid}|{channel}|{at}", cid=cid, at=now, channel=channel)]
 
+    def carry_consent(self, old: Cid, new: Cid, channel: DeliveryChannel) -> None:
+        """Let a person's word on a channel count for the one he becomes, unless that one has spoken later."""
+        people = self.load([old, new])
+        word, kept = people[old].consents.get(channel), people[new].consents.get(channel)
+        if word and (kept is None or kept.at < word.at):
+            table.set_consent(self._database, new, channel, opted_out=word.is_opted_out, at=word.at, source=word.source)
+
     def suppress(self, channel: DeliveryChannel, address: str, reason: str) -> None:
         """Never send to this address again: it bounced or its owner complained."""
         table.suppress(channel, address, reason, to_text(self._clock.now()))
 
     def suppressed(self, addresses: Iterable[tuple[DeliveryChannel, str]]) -> set[tuple[DeliveryChannel, str]]:
         """Return those of the addresses that may not be sent to."""
-        keys = {table.suppression_key(channel, address): (channel, address) for channel, address in addresses if address}
-        found = self._database.get_many(settings().core_table, keys)
-        return {keys[key] for key in found}
+        keys = {(channel, address): table.suppression_key(channel, address) for channel, address in addresses if address}
+        found = self._database.get_many(settings().core_table, keys.values())
+        return {pair for pair, key in keys.items() if key in found}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import formataddr
@@ -42,15 +43,9 @@ class Composer:
             return self._line(job, number, recipients, template, now)
         if job.channel is DeliveryChannel.POSTAL:
             return self._postal(job, number, recipients, template, now)
-        calls = []
-        for cid, person in recipients[:_CALLS]:
-            key = derived_uuid(job.batch_id, str(number), str(cid))
-            body = (
-                self._email(job, template, cid, person, now)
-                if job.channel is DeliveryChannel.EMAIL
-                else self._sms(job, template, cid, person, now)
-            )
-            calls.append(Call((cid,), body, key))
+        make = self._email if job.channel is DeliveryChannel.EMAIL else self._sms
+        bodies = _that_fit((cid, make(job, template, cid, person, now)) for cid, person in recipients[:_CALLS])
+        calls = [Call((cid,), body, derived_uuid(job.batch_id, str(number), str(cid))) for cid, body in bodies]
         return _batch(job, number, job.channel.value, None, calls, now)
 
     def left_out(self, job: Job, number: int, members: Sequence[Cid], now: datetime) -> Batch:
@@ -78,14 +73,11 @@ class Composer:
             }
             call = Call(tuple(cid for cid, _ in people), body, derived_uuid(job.batch_id, str(number), "multicast"))
             return _batch(job, number, "multicast", account, [call], now)
-        calls: list[Call] = []
-        size = 0
-        for cid, person in same[:_CALLS]:
-            body = {"to": _user_id(person, account), "messages": self._messages_for(job, template, cid, person, now)}
-            size += len(canonical(body).encode())
-            if calls and size > _BATCH_BYTES:
-                break
-            calls.append(Call((cid,), body, derived_uuid(job.batch_id, str(number), str(cid))))
+        bodies = _that_fit(
+            (cid, {"to": _user_id(person, account), "messages": self._messages_for(job, template, cid, person, now)})
+            for cid, person in same[:_CALLS]
+        )
+        calls = [Call((cid,), body, derived_uuid(job.batch_id, str(number), str(cid))) for cid, body in bodies]
         return _batch(job, number, "push", account, calls, now)
 
     def _messages_for(self, job: Job, template: Template, cid: Cid, person: Person, now: datetime) -> Any:
@@ -144,29 +136,45 @@ class Composer:
         return {"to": person.customer.profile.phone, "text": text}
 
     def _postal(self, job: Job, number: int, recipients: Sequence[Recipient], template: Template, now: datetime) -> Batch:
-        letters = []
-        people = recipients[:MULTICAST]
-        for cid, person in people:
-            values = self.values(job, template, cid, person, now)
-            profile = person.customer.profile
-            link = template.content.get("link", "")
-            letters.append(
-                {
-                    "reference": derived_uuid(job.batch_id, str(number), str(cid)),
-                    "postal_code": profile.postal_code,
-                    "prefecture": profile.prefecture,
-                    "city": profile.city,
-                    "address": profile.address,
-                    "building": profile.building,
-                    "name": profile.name,
-                    "heading": render(template.content["heading"], values),
-                    "body": render(template.content["body"], values),
-                    "url": self._tracking.click_url(link, cid, job.source, now) if link else "",
-                }
-            )
+        letters = _that_fit((cid, self._letter(job, number, template, cid, person, now)) for cid, person in recipients[:MULTICAST])
         key = derived_uuid(job.batch_id, str(number), "postal")
-        call = Call(tuple(cid for cid, _ in people), {"letters": letters, "day": f"{now:%Y-%m-%d}"}, key)
-        return _batch(job, number, "postal", None, [call], now)
+        body = {"letters": [letter for _, letter in letters], "day": f"{now:%Y-%m-%d}"}
+        return _batch(job, number, "postal", None, [Call(tuple(cid for cid, _ in letters), body, key)], now)
+
+    def _letter(self, job: Job, number: int, template: Template, cid: Cid, person: Person, now: datetime) -> Mapping[str, Any]:
+        values = self.values(job, template, cid, person, now)
+        profile = person.customer.profile
+        link = template.content.get("link", "")
+        return {
+            "reference": derived_uuid(job.batch_id, str(number), str(cid)),
+            "postal_code": profile.postal_code,
+            "prefecture": profile.prefecture,
+            "city": profile.city,
+            "address": profile.address,
+            "building": profile.building,
+            "name": profile.name,
+            "heading": render(template.content["heading"], values),
+            "body": render(template.content["body"], values),
+            "url": self._tracking.click_url(link, cid, job.source, now) if link else "",
+        }
+
+
+def without(call: Call, gone: AbstractSet[Cid]) -> Call:
+    """Return a multicast to those who are left."""
+    left = [(cid, user_id) for cid, user_id in zip(call.members, call.body["to"], strict=True) if cid not in gone]
+    return Call(tuple(cid for cid, _ in left), {**call.body, "to": [user_id for _, user_id in left]}, call.key)
+
+
+def _that_fit(bodies: Iterable[tuple[Cid, Mapping[str, Any]]]) -> list[tuple[Cid, Mapping[str, Any]]]:
+    """Return as many bodies as one item may hold, at least one."""
+    taken: list[tuple[Cid, Mapping[str, Any]]] = []
+    size = 0
+    for cid, body in bodies:
+        size += len(canonical(body).encode())
+        if taken and size > _BATCH_BYTES:
+            break
+        taken.append((cid, body))
+    return taken
 
 
 def _account(person: Person, account: AccountKey | None) -> AccountKey | None:

@@ -29,8 +29,16 @@ class Ledger:
         self._database = database
 
     def claim(self, rows: Sequence[Row], cohort: str, visit: str, batch_id: str) -> list[bool]:
-        """Take rows for a batch; True for those that are ours now."""
-        return self._visit(rows, cohort, visit, [(batch_id, "sent")] * len(rows))
+        """Take rows for a batch; True for those that are ours now, those included that an earlier try of ours took.
+
+        A zombie of the same page may take rows between our reading and our claim, and die before it freezes them: whoever
+        comes after it answers for them.
+        """
+        won = self._visit(rows, cohort, visit, [(batch_id, "sent")] * len(rows))
+        lost = [(row.pk, row.sk) for row, ours in zip(rows, won, strict=True) if not ours]
+        kept = self._database.get_many(settings().engine_table, lost) if lost else {}
+        taken = {key for key, item in kept.items() if item["claim"] == batch_id and item["last"] == visit}
+        return [ours or (row.pk, row.sk) in taken for row, ours in zip(rows, won, strict=True)]
 
     def skip(self, rows: Sequence[Row], cohort: str, visit: str, whys: Sequence[str]) -> list[bool]:
         """Note that these rows are left out at this visit; True for those where that was still open."""
@@ -39,10 +47,11 @@ class Ledger:
     def _visit(self, rows: Sequence[Row], cohort: str, visit: str, notes: Sequence[tuple[str, str]]) -> list[bool]:
         text = (
             f'UPDATE "{settings().engine_table}" SET "last"=? SET "claim"=? SET "path"."{visit}"=? '
-            'WHERE pk=? AND sk=? AND "cohort"=? AND "status"=? AND "last"<>?'
+            # Not `last`: a zombie that lags a node behind must not take back whom the cohort has led on.
+            f'WHERE pk=? AND sk=? AND "cohort"=? AND "status"=? AND "path"."{visit}" IS MISSING'
         )
         statements = [
-            Statement(text, (visit, claim, note, row.pk, row.sk, cohort, ACTIVE, visit))
+            Statement(text, (visit, claim, note, row.pk, row.sk, cohort, ACTIVE))
             for row, (claim, note) in zip(rows, notes, strict=True)
         ]
         return [outcome is None for outcome in self._database.execute(statements)]
@@ -61,47 +70,65 @@ class Ledger:
             "channel": str(batch.channel),
             "verb": batch.verb,
             "account": batch.account or "",
-            "calls": json.dumps(
-                [{"m": [int(cid) for cid in call.members], "b": call.body, "k": call.key} for call in batch.calls],
-                ensure_ascii=False,
-            ),
+            "calls": _calls_text(batch.calls),
             "results": list(batch.results),
             "state": str(batch.state),
             "frozen_at": to_text(batch.frozen_at),
             "attempted_at": "",
+            "attempted_by": "",
             "ttl": int((batch.frozen_at + _KEEP).timestamp()),
         }
         names = ", ".join(f"'{name}': ?" for name in item)
         text = f'INSERT INTO "{settings().engine_table}" VALUE {{{names}}}'
         return self._database.execute([Statement(text, tuple(item.values()))]) == [None]
 
-    def attempt(self, batch: Batch, at: datetime) -> Batch:
-        """Note that a first call is about to be made, before it is; return the batch with the moment that stands."""
-        if batch.attempted_at is None:
-            self._update(batch, "attempted_at", to_text(at), "attempted_at", "")
-            item = self._database.get_many(settings().engine_table, [_key(batch)])[_key(batch)]
-            batch = _batch(item)
-        return batch
+    def attempt(self, batch: Batch, at: datetime, by: str) -> tuple[Batch, bool]:
+        """Note that calls are about to be made, before they are.
 
-    def forget_attempt(self, batch: Batch) -> None:
-        """Note that every call so far was refused outright, so that no key is in use."""
-        self._update(batch, "attempted_at", "", "state", str(BatchState.FROZEN))
+        by: a name of this try and no other. Returns the batch as it stands, with the moment of the first try, and whether
+        this is the first.
+        """
+        first = self._update(batch, {"attempted_at": to_text(at), "attempted_by": by}, {"attempted_at": ""})
+        kept = self._kept(batch)
+        # Whoever made the first try may forget it between our two writes: then ours is the first.
+        while not first and not self._update(batch, {"attempted_by": by}, {"attempted_at": kept["attempted_at"] or "none"}):
+            first = self._update(batch, {"attempted_at": to_text(at), "attempted_by": by}, {"attempted_at": ""})
+            kept = self._kept(batch)
+        return _batch(kept), first
+
+    def _kept(self, batch: Batch) -> Item:
+        return self._database.get_many(settings().engine_table, [_key(batch)])[_key(batch)]
+
+    def forget_attempt(self, batch: Batch, by: str) -> None:
+        """Note that every call of a first try was refused outright, so that no key is in use; not if another try began."""
+        self._update(batch, {"attempted_at": ""}, {"attempted_by": by, "state": str(BatchState.FROZEN)})
+
+    def thin(self, batch: Batch, calls: Sequence[Call]) -> None:
+        """Freeze other calls in the place of those of which none was ever made."""
+        changes = {"calls": _calls_text(calls), "results": [""] * len(calls)}
+        self._update(batch, changes, {"attempted_at": "", "state": str(BatchState.FROZEN)})
 
     def save(self, batch: Batch, results: Sequence[str], state: BatchState) -> Batch:
         """Keep what the calls came to; a batch that is no longer frozen stays as it is."""
-        text = f'UPDATE "{settings().engine_table}" SET "results"=? SET "state"=? WHERE pk=? AND sk=? AND "state"=?'
-        kept = Statement(text, (list(results), str(state), *_key(batch), str(BatchState.FROZEN)))
-        if self._database.execute([kept]) == [None] and state is BatchState.UNKNOWN:
-            self._database.put_many(settings().engine_table, [{**_open_entry(batch), "pk": "UNKNOWN"}])
-        if state is not BatchState.FROZEN:
-            entry = _open_entry(batch)
-            drop = Statement(f'DELETE FROM "{settings().engine_table}" WHERE pk=? AND sk=?', (entry["pk"], entry["sk"]))
-            self._database.execute([drop])
-        return replace(batch, results=tuple(results), state=state)
+        kept = self._update(batch, {"results": list(results), "state": str(state)}, {"state": str(BatchState.FROZEN)})
+        saved = replace(batch, results=tuple(results), state=state)
+        if kept and state is not BatchState.FROZEN:
+            self.file(saved)
+        return saved
 
-    def _update(self, batch: Batch, name: str, value: str, guard: str, expected: str) -> None:
-        text = f'UPDATE "{settings().engine_table}" SET "{name}"=? WHERE pk=? AND sk=? AND "{guard}"=?'
-        self._database.execute([Statement(text, (value, *_key(batch), expected))])
+    def file(self, batch: Batch) -> None:
+        """Take a batch that is no longer frozen off the open list, on to that of the unknown ones if it is one."""
+        entry = _open_entry(batch)
+        if batch.state is BatchState.UNKNOWN:
+            self._database.put_many(settings().engine_table, [{**entry, "pk": "UNKNOWN"}])
+        drop = Statement(f'DELETE FROM "{settings().engine_table}" WHERE pk=? AND sk=?', (entry["pk"], entry["sk"]))
+        self._database.execute([drop])
+
+    def _update(self, batch: Batch, changes: Mapping[str, Any], guards: Mapping[str, str]) -> bool:
+        sets = " ".join(f'SET "{name}"=?' for name in changes)
+        conditions = " AND ".join(f'"{name}"=?' for name in guards)
+        text = f'UPDATE "{settings().engine_table}" {sets} WHERE pk=? AND sk=? AND {conditions}'
+        return self._database.execute([Statement(text, (*changes.values(), *_key(batch), *guards.values()))]) == [None]
 
     def begin_call(self, key: str, at: datetime) -> tuple[bool, str, datetime]:
         """Note that a call without idempotency is about to be made.
@@ -120,8 +147,14 @@ class Ledger:
         insert = Statement(f'INSERT INTO "{settings().engine_table}" VALUE {{{names}}}', tuple(item.values()))
         if self._database.execute([insert]) == [None]:
             return True, "calling", at
-        kept = self._database.get_many(settings().engine_table, [(f"CALL#{key}", "#")])[f"CALL#{key}", "#"]
-        return False, kept["state"], from_text(kept["begun_at"])
+        begun = self.begun_call(key)
+        # Taken back in this instant by whoever had begun it: he will begin again himself.
+        return (False, *begun) if begun else (False, "calling", at)
+
+    def begun_call(self, key: str) -> tuple[str, datetime] | None:
+        """Return state and beginning of a call that was begun."""
+        kept = self._database.get_many(settings().engine_table, [(f"CALL#{key}", "#")]).get((f"CALL#{key}", "#"))
+        return (kept["state"], from_text(kept["begun_at"])) if kept else None
 
     def take_over_call(self, key: str, begun_at: datetime, at: datetime) -> bool:
         """Begin a call again whose first try can no longer be alive; False when somebody else has taken it over."""
@@ -155,6 +188,11 @@ class Ledger:
     def unknown_batches(self) -> list[Item]:
         """Return the batches that a person must look at."""
         return self._database.query(settings().engine_table, "UNKNOWN")
+
+
+def _calls_text(calls: Sequence[Call]) -> str:
+    entries = [{"m": [int(cid) for cid in call.members], "b": call.body, "k": call.key} for call in calls]
+    return json.dumps(entries, ensure_ascii=False)
 
 
 def _key(batch: Batch) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +25,9 @@ _WIDTH, _HEIGHT, _BLEED = 210 * _MM, 297 * _MM, 3 * _MM
 _FONT = "enishi"
 # Characters that must not begin a line (行頭禁則).
 _NO_START = frozenset("、。，．・）」』】！？ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ)]}!?,.:;")
+# One sign, two code points: what macOS and the web write, and what CP932 knows.
+_CP932_TWINS = str.maketrans("\u2212\u2013\u2014\u2016\u301c¢£¬¥\u00a0", "－－―∥～￠￡￢￥ ")
+_BODY_SIZES = tuple(half / 2 for half in range(22, 9, -1))
 
 
 def letter_csv(letters: Sequence[Mapping[str, Any]]) -> bytes:
@@ -47,9 +52,15 @@ def letter_csv(letters: Sequence[Mapping[str, Any]]) -> bytes:
                 letter["heading"],
                 letter["body"],
                 letter["url"],
-            ]  # fmt: skip
+            ]
         )
-    return "".join(char if _has_cp932(char) else "〓" for char in out.getvalue()).encode("cp932")
+    text = _composed(out.getvalue()).translate(_CP932_TWINS)
+    return "".join(char if _has_cp932(char) else "〓" for char in text).encode("cp932")
+
+
+def _composed(text: str) -> str:
+    """Join か and its mark to が, as macOS writes them apart; nothing else, because NFC would change kanji of names."""
+    return re.sub("[ぁ-ヿ][\u3099\u309a]", lambda match: unicodedata.normalize("NFC", match[0]), text)
 
 
 @lru_cache(maxsize=4096)
@@ -121,29 +132,45 @@ def _page(canvas: Any, letter: Mapping[str, Any]) -> None:
 
 def _body(canvas: Any, letter: Mapping[str, Any]) -> None:
     y = _HEIGHT - 110 * _MM
-    for size, text in ((16, letter["heading"]), (11, letter["body"])):
-        for line in _wrap(text, size, 170 * _MM):
-            canvas.setFont(_FONT, size)
-            canvas.drawString(20 * _MM, y, line)
-            y -= size * 1.7
-        y -= 8
+    for line in _wrap(letter["heading"], 16, 170 * _MM):
+        canvas.setFont(_FONT, 16)
+        canvas.drawString(20 * _MM, y, line)
+        y -= 16 * 1.7
+    y -= 8
+    floor = (55 if letter["url"] else 13) * _MM  # the QR code, else the reference
+    size, lines = _fitted(letter["body"], y - floor)
+    for line in lines:
+        canvas.setFont(_FONT, size)
+        canvas.drawString(20 * _MM, y, line)
+        y -= size * 1.7
     if letter["url"]:
         _qr(canvas, letter["url"], 155 * _MM, 20 * _MM, 35 * _MM)
         canvas.setFont(_FONT, 8)
         canvas.drawString(155 * _MM, 16 * _MM, "スマートフォンで読み取ってください")
 
 
+def _fitted(text: str, height: float) -> tuple[float, list[str]]:
+    """Return the largest size in which a text ends within `height`, and its lines."""
+    size, lines = _BODY_SIZES[0], list[str]()
+    for size in _BODY_SIZES:
+        lines = list(_wrap(text, size, 170 * _MM))
+        if (len(lines) - 1) * size * 1.7 <= height:
+            break
+    return size, lines
+
+
 def _wrap(text: str, size: float, width: float) -> Iterator[str]:
     from reportlab.pdfbase.pdfmetrics import stringWidth
 
-    for paragraph in text.split("\n"):
-        line = ""
+    for paragraph in _composed(text).split("\n"):
+        line, used = "", 0.0
         for char in paragraph:
-            if line and char not in _NO_START and stringWidth(line + char, _FONT, size) > width:
+            wide = stringWidth(char, _FONT, size)
+            if line and char not in _NO_START and used + wide > width:
                 yield line
-                line = char
-            else:
-                line += char
+                line, used = "", 0.0
+            line += char
+            used += wide
         if line or not paragraph:
             yield line
 

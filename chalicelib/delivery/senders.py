@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.compose import REPLY_LIFE
 from chalicelib.delivery.ledger import Ledger
 from chalicelib.delivery.letters import letter_csv, letter_pdf
 from chalicelib.delivery.model import Batch, Call
@@ -23,6 +22,8 @@ from chalicelib.ports.sms import SmsSender
 # No Lambda lives longer than 15 minutes, and SES tells of a send within minutes: after half an hour silence means that the
 # e-mail did not leave (engines.md 1.6).
 ORACLE_WAIT = timedelta(minutes=30)
+# LINE forgets a retry key 24 hours after its first use; after that the same call would be a second message.
+KEY_LIFE = timedelta(hours=23, minutes=30)
 
 
 class Senders:
@@ -79,7 +80,15 @@ class Senders:
         to: Sequence[str] = body["to"]
         middle = len(to) // 2
         parts = ((to[:middle], derived_uuid(key, "L")), (to[middle:], derived_uuid(key, "R")))
-        outcomes = [self._line_call(credentials, "multicast", {**body, "to": list(ids)}, part_key) for ids, part_key in parts]
+        outcomes: list[str] = []
+        for ids, part_key in parts:
+            try:
+                outcomes.append(self._line_call(credentials, "multicast", {**body, "to": list(ids)}, part_key))
+            except (TemporaryError, QuotaExceededError) as error:
+                # Whatever stopped us, a key below this one may be in use: the batch's first attempt must not be forgotten.
+                if any(outcome.startswith("accepted") for outcome in outcomes):
+                    raise TemporaryError(error.reason, maybe_done=True) from error
+                raise
         good = [outcome for outcome in outcomes if outcome.startswith("accepted")]
         if len(good) == len(outcomes):
             return good[0]
@@ -87,31 +96,33 @@ class Senders:
         return f"accepted in part; {failed}" if good else failed
 
     def _reply(self, batch: Batch, call: Call, now: datetime, *, again: bool) -> str:
-        # A reply takes no retry key, but its token works once: while it cannot have expired, "invalid" after an unclear
-        # try means that the try got through. Later nobody can tell.
-        issued_at = datetime.fromisoformat(call.key)
-        fresh = now - issued_at < REPLY_LIFE
-        if again and not fresh:
-            return "unknown reply"
+        # A reply takes no retry key, so it is tried once. That its token is refused a second time would tell nothing: the
+        # first try may have used it, or found it used.
         credentials = self._accounts.credentials(str(batch.account))
+        if again:
+            begun = self._ledger.begun_call(_push_key(batch))
+            if begun:
+                return self._push_instead(credentials, batch, call, now, begun[1])
+            tried_at = batch.attempted_at or now
+            return "unknown reply" if now - tried_at >= ORACLE_WAIT else ""  # whoever tried may still be alive
         try:
             body = {"replyToken": call.body["replyToken"], "messages": call.body["messages"]}
             accepted = self._line.send(credentials, "reply", body)
         except QuotaExceededError:
             raise
         except PermanentError as error:
-            if again:
-                return "accepted earlier"
-            # Never tried before, so the token is at fault (redelivered or late event): the message is still owed.
-            return self._push_instead(credentials, batch, call, error)
+            if "Invalid reply token" not in error.reason or not call.body.get("to"):
+                return f"failed {error.reason}"
+            # Never tried before, so the token is at fault (redelivered or late event): the message is still owed. Noted
+            # first, so that a later try knows that it is not the reply which is unclear.
+            _, _, begun_at = self._ledger.begin_call(_push_key(batch), now)
+            return self._push_instead(credentials, batch, call, now, begun_at)
         return f"accepted {accepted.request_id}"
 
-    def _push_instead(self, credentials: LineCredentials, batch: Batch, call: Call, error: PermanentError) -> str:
-        to = call.body.get("to")
-        if "Invalid reply token" not in error.reason or not to:
-            return f"failed {error.reason}"
-        body = {"to": to, "messages": call.body["messages"]}
-        return self._line_call(credentials, "push", body, derived_uuid(batch.batch_id, str(batch.number), "push"))
+    def _push_instead(self, credentials: LineCredentials, batch: Batch, call: Call, now: datetime, begun_at: datetime) -> str:
+        if now - begun_at >= KEY_LIFE:
+            return "unknown push"
+        return self._line_call(credentials, "push", {"to": call.body["to"], "messages": call.body["messages"]}, _push_key(batch))
 
     def _once(self, call: Call, now: datetime, send: Any, *, oracle: bool) -> str:
         ours, state, begun_at = self._ledger.begin_call(call.key, now)
@@ -120,10 +131,10 @@ class Senders:
                 return state.removeprefix("done ")
             if self._ledger.has_left(call.key):
                 return self._ended(call, "accepted by the provider's word")
+            if now - begun_at < ORACLE_WAIT:
+                return ""  # whoever began it may still be alive
             if not oracle:
                 return self._ended(call, "unknown: the provider cannot be asked")
-            if now - begun_at < ORACLE_WAIT:
-                return ""
             if not self._ledger.take_over_call(call.key, begun_at, now):
                 return ""
         try:
@@ -156,3 +167,7 @@ class Senders:
         self._files.put(f"{name}.csv", letter_csv(call.body["letters"]), "text/csv; charset=Shift_JIS")
         self._files.put(f"{name}.pdf", letter_pdf(call.body["letters"]), "application/pdf")
         return f"accepted {name}"
+
+
+def _push_key(batch: Batch) -> str:
+    return derived_uuid(batch.batch_id, str(batch.number), "push")

@@ -9,23 +9,26 @@ A crash anywhere is healed by running the page again: claims are found by batch 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from chalicelib.delivery.compose import Composer
+from chalicelib.delivery.compose import Composer, without
 from chalicelib.delivery.ledger import Ledger
 from chalicelib.delivery.model import Batch, BatchState, Job, Report, Row, Send, Skip
-from chalicelib.delivery.policy import decide
-from chalicelib.delivery.senders import Senders
+from chalicelib.delivery.policy import decide, refusal
+from chalicelib.delivery.senders import KEY_LIFE, Senders
 from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import QuotaExceededError, TemporaryError
+from chalicelib.kernel.errors import EnishiError, QuotaExceededError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.observability import count, warning
 from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
 
-# LINE forgets a retry key 24 hours after its first use; after that the same call would be a second message.
-KEY_LIFE = timedelta(hours=23, minutes=30)
+# Frozen batches are kept for forty days (ledger.py); older claims cannot be told from sent ones any more.
+_REMEMBERED = timedelta(days=39)
+# A batch that has waited this long without a call is looked at again: somebody in it may have refused meanwhile.
+_STILL_TRUE = timedelta(minutes=5)
 
 
 class Delivery:
@@ -46,7 +49,10 @@ class Delivery:
         concerned = [row for row in rows if row.is_open(job.cohort, job.visit) or row.claim == job.batch_id]
         people = self._segments.load([row.cid for row in concerned], accounts)
         report = self._decide(job, [row for row in concerned if row.is_open(job.cohort, job.visit)], people)
-        claimed = report.sent + [row for row in concerned if row.claim == job.batch_id and row.last == job.visit]
+        earlier = [row for row in concerned if row.claim == job.batch_id and row.last == job.visit]
+        if self._clock.now() - job.due >= _REMEMBERED:
+            earlier = []
+        claimed = report.sent + earlier
         report.sent = claimed
         report.pending = self._finish(job, claimed, people)
         return report
@@ -73,7 +79,7 @@ class Delivery:
     def _finish(self, job: Job, claimed: Sequence[Row], people: dict[Cid, Person]) -> int:
         while True:
             batches = self._ledger.batches(job.batch_id)
-            pending = sum(self._settle(batch, job) for batch in batches if batch.state is BatchState.FROZEN)
+            pending = sum(self._settle(batch) for batch in batches if batch.state is BatchState.FROZEN)
             covered = {cid for batch in batches for cid in batch.members}
             rest = [(row.cid, people[row.cid]) for row in claimed if row.cid not in covered]
             if not rest:
@@ -86,7 +92,7 @@ class Delivery:
             else:
                 self._ledger.freeze(self._composer.compose(job, len(batches), rest, now))
 
-    def _settle(self, batch: Batch, job: Job | None = None) -> int:
+    def _settle(self, batch: Batch) -> int:
         """Make the calls of a frozen batch that have no result yet; return how many stay unclear for now."""
         now = self._clock.now()
         if self._senders.has_retry_keys(batch) and batch.attempted_at and now - batch.attempted_at >= KEY_LIFE:
@@ -94,15 +100,19 @@ class Delivery:
             count("DeliveryUnknown")
             self._ledger.save(batch, batch.results, BatchState.UNKNOWN)
             return 0
-        again = batch.attempted_at is not None
-        batch = self._ledger.attempt(batch, now)
+        if now - batch.frozen_at >= _STILL_TRUE:
+            batch = self._without_refusals(batch)
+        by = secrets.token_hex(8)
+        batch, first = self._ledger.attempt(batch, now, by)
+        if batch.state is not BatchState.FROZEN:
+            return 0
         results = list(batch.results)
         try:
             for index, call in enumerate(batch.calls):
                 if not results[index]:
-                    results[index] = self._senders.call(batch, call, now, again=again)
+                    results[index] = self._senders.call(batch, call, now, again=not first)
         except (TemporaryError, QuotaExceededError) as error:
-            self._interrupted(batch, results, error)
+            self._interrupted(batch, results, error, by if first else "")
             raise
         open_calls = results.count("")
         unknown = any(result.startswith("unknown") for result in results)
@@ -111,22 +121,41 @@ class Delivery:
         count("Deliveries", sum(len(c.members) for c, r in zip(batch.calls, results, strict=True) if r.startswith("accepted")))
         return open_calls
 
-    def _interrupted(self, batch: Batch, results: list[str], error: TemporaryError | QuotaExceededError) -> None:
+    def _interrupted(self, batch: Batch, results: list[str], error: TemporaryError | QuotaExceededError, by: str) -> None:
         self._ledger.save(batch, results, BatchState.FROZEN)
         unclear = isinstance(error, TemporaryError) and error.maybe_done
-        if not unclear and not any(results):
-            self._ledger.forget_attempt(batch)
+        if by and not unclear and results == list(batch.results):
+            self._ledger.forget_attempt(batch, by)
+
+    def _without_refusals(self, batch: Batch) -> Batch:
+        """Take out of a batch that has waited who has refused or gone since, as far as its keys allow.
+
+        Calls to one person are answered here and not made. A call to many may change only while its key was never used.
+        """
+        people = self._segments.load(batch.members, [batch.account] if batch.account else [])
+        gone = {cid for cid in batch.members if cid not in people or refusal(batch.channel, batch.account, people[cid])}
+        if not gone:
+            return batch
+        given_up = "failed: refused or gone meanwhile"
+        calls = zip(batch.calls, batch.results, strict=True)
+        results = [result or (given_up if gone >= set(call.members) else "") for call, result in calls]
+        batch = self._ledger.save(batch, results, BatchState.FROZEN)
+        if batch.attempted_at is None and batch.verb == "multicast":
+            self._ledger.thin(batch, [without(call, gone) for call in batch.calls])
+        return batch
 
     def reconcile(self, older_than: timedelta) -> int:
         """Settle batches that were left frozen; return how many pages were looked at."""
         pages = self._ledger.open_batches(self._clock.now() - older_than)
         for page in pages:
             for batch in self._ledger.batches(page):
-                if batch.state is BatchState.FROZEN:
-                    try:
-                        self._settle(batch)
-                    except (TemporaryError, QuotaExceededError) as error:
-                        warning("a frozen batch could not be settled yet", batch=page, reason=error.reason)
+                if batch.state is not BatchState.FROZEN:
+                    self._ledger.file(batch)
+                    continue
+                try:
+                    self._settle(batch)
+                except EnishiError as error:
+                    warning("a frozen batch could not be settled yet", batch=page, reason=str(error))
         return len(pages)
 
     def note_event(self, key: str, kind: str, at: datetime) -> None:

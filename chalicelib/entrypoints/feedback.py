@@ -15,7 +15,20 @@ from chalicelib.wiring import World
 def handle(event: Mapping[str, Any], here: World) -> None:
     """Work through an SNS event; raises when a record fails, so that SNS tries again."""
     for record in event["Records"]:
-        handle_message(json.loads(record["Sns"]["Message"]), here)
+        message = _read(record["Sns"]["Message"])
+        if message is None:
+            # SES greets a new topic with a sentence ("Successfully validated SNS topic …"), not with JSON.
+            observability.count("MailEvents", Kind="unreadable")
+            continue
+        handle_message(message, here)
+
+
+def _read(text: str) -> Mapping[str, Any] | None:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    return message if isinstance(message, Mapping) else None
 
 
 def handle_message(message: Mapping[str, Any], here: World) -> None:

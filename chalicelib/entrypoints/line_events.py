@@ -52,9 +52,12 @@ class Envelope:
 
 def read_envelope(body: bytes | str) -> Envelope:
     """Return the events of a webhook body. Raises ValueError when it is not a JSON object with a list of events."""
-    data = json.loads(body)
+    try:
+        data = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("a webhook body that is nested without end") from error
     if not isinstance(data, Mapping) or not isinstance(data.get("events"), list):
-        raise ValueError("a webhook body is an object with a list of events")
+        raise ValueError("a webhook body is an object with a list of events")  # noqa: TRY004 - one kind for the caller
     read = [_event(raw) for raw in data["events"]]
     events = tuple(event for event in read if event is not None)
     return Envelope(str(data.get("destination") or ""), events, len(read) - len(events))
@@ -63,8 +66,8 @@ def read_envelope(body: bytes | str) -> Envelope:
 def _event(raw: object) -> LineEvent | None:
     if not isinstance(raw, Mapping):
         return None
-    event_id, timestamp = raw.get("webhookEventId"), raw.get("timestamp")
-    if not isinstance(event_id, str) or not event_id or isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
+    event_id, at = raw.get("webhookEventId"), _instant(raw.get("timestamp"))
+    if not isinstance(event_id, str) or not event_id or at is None:
         return None
     source = raw.get("source")
     source = source if isinstance(source, Mapping) else {}
@@ -74,7 +77,7 @@ def _event(raw: object) -> LineEvent | None:
     return LineEvent(
         event_id=event_id[:100],
         type=str(raw.get("type") or ""),
-        at=from_millis(int(timestamp)),
+        at=at,
         user_id=LineUserId(user_id) if is_line_user_id(user_id) else None,
         in_group=source.get("type") not in (None, "user"),
         is_active=raw.get("mode") != "standby",
@@ -82,3 +85,12 @@ def _event(raw: object) -> LineEvent | None:
         reply_token=token if isinstance(token, str) else "",
         raw=raw,
     )
+
+
+def _instant(timestamp: object) -> datetime | None:
+    if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
+        return None
+    try:
+        return from_millis(int(timestamp))
+    except (ValueError, OverflowError, OSError):  # beyond what a calendar holds, or JSON's NaN
+        return None

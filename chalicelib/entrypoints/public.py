@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from html import escape
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from chalice.app import Blueprint, Response
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.entrypoints.line_webhook import raw_bytes
 from chalicelib.kernel.clock import to_text
-from chalicelib.kernel.errors import InvalidError, NotFoundError
+from chalicelib.kernel.errors import InvalidError, NotFoundError, PortError
 from chalicelib.kernel.ids import new_id
+from chalicelib.observability import error
 from chalicelib.reactions import react
 from chalicelib.tracking.model import CLICK, OPEN, OPT_OUT
 from chalicelib.wiring import World, world
@@ -29,6 +30,7 @@ _PAGE: dict[str, str | list[str]] = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
 }
+_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 _FORM = ["application/x-www-form-urlencoded", "multipart/form-data", "application/json"]
 
 
@@ -48,21 +50,20 @@ def follow_link(token: str) -> Response:
     except (InvalidError, NotFoundError):
         return page(404, "リンクが見つかりません", "このリンクは正しくないか、削除されています。 / This link is not valid.")
     _note_visit(here, CLICK, token)
-    return Response(body="", status_code=302, headers={**_SAFE, "Location": url})
+    # A header takes ASCII without blanks and line ends; what is encoded already stays as it is.
+    return Response(body="", status_code=302, headers={**_SAFE, "Location": quote(url, safe="!#$%&'()*+,/:;=?@[]~")})
 
 
 @routes.route("/o/{token}", methods=["GET"])
 def open_picture(token: str) -> Response:
-    """Give an e-mail its one-pixel picture."""
-    from chalicelib.tracking.service import PIXEL
-
+    """Give an e-mail its picture of one pixel, as text: API Gateway sends bytes only to who asks for image/gif first."""
     here = world()
     try:
         here.tracking.origin(OPEN, token)
         _note_visit(here, OPEN, token)
     except InvalidError:
         pass  # a picture is a picture; who asks for it with a bad token learns nothing
-    return Response(body=PIXEL, headers={**_SAFE, "Content-Type": "image/gif"})
+    return Response(body=_PICTURE, headers={**_SAFE, "Content-Type": "image/svg+xml"})
 
 
 def _note_visit(here: World, purpose: str, token: str) -> None:
@@ -76,7 +77,11 @@ def _note_visit(here: World, purpose: str, token: str) -> None:
         "at": to_text(now),
         "visit_id": new_id("vis", now),
     }
-    here.events.put(json.dumps(visit), {"kind": "visit"})
+    try:
+        here.events.put(json.dumps(visit), {"kind": "visit"})
+    except PortError:
+        # Whoever comes by wants to go on; a visit that is not counted harms him less than a page that does not open.
+        error("a visit could not be noted", purpose=purpose)
 
 
 @routes.route("/u/{token}", methods=["GET"])
@@ -101,7 +106,10 @@ def opt_out(token: str) -> Response:
     body = raw_bytes(routes.current_request).decode("utf-8", "replace")
     one_click = "List-Unsubscribe" in parse_qs(body) or "One-Click" in body
     source = f"{'one-click' if one_click else 'page'} {origin.source}"
-    customer = here.customers.get(origin.cid)
+    try:
+        customer = here.customers.get(origin.cid)
+    except NotFoundError:  # nobody is left who could be sent to
+        return page(200, "配信を停止しました", "今後、お知らせメールはお送りしません。 / You are unsubscribed.")
     react(here.customers.set_consent(customer.cid, DeliveryChannel.EMAIL, opted_out=True, source=source), here)
     return page(200, "配信を停止しました", "今後、お知らせメールはお送りしません。 / You are unsubscribed.")
 

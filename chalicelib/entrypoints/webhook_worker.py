@@ -52,8 +52,15 @@ def handle_message(body: str, attributes: Mapping[str, str], here: World) -> Non
         observability.warning("a signed webhook names another account; check its address in LINE's console", account=account)
         return
     received_at = from_text(attributes["received_at"])
+    failed: Exception | None = None
     for event in sorted(envelope.events, key=lambda event: event.at):
-        _event(account, event, received_at, here)
+        try:
+            _event(account, event, received_at, here)
+        except Exception as error:  # noqa: BLE001 - raised below: other people's events must not wait for this one
+            observability.error("an event failed", account=account, event_id=event.event_id)
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 def _event(account: AccountKey, event: LineEvent, received_at: datetime, here: World) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from chalicelib.friends import table
 from chalicelib.friends.model import FollowState, Friend
 from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import NotFoundError
+from chalicelib.kernel.errors import NotFoundError, TemporaryError
 from chalicelib.kernel.facts import Fact, FriendBlocked, FriendFollowed, ReplyToken
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.line_accounts.service import LineAccounts
@@ -29,6 +29,12 @@ class Friends:
         """Return a friend by his LINE user id."""
         cid = self._people.find(line_identity(account, user_id))
         return table.get(cid, account) if cid is not None else None
+
+    def of(self, cid: Cid, account: AccountKey) -> Friend | None:
+        """Return the friend that a person is on an account."""
+        friend = table.get(cid, account)
+        # What stands at a person while the friend is on his way from or to him is not his.
+        return friend if friend and self._people.find(line_identity(account, friend.line_user_id)) == cid else None
 
     def get(self, account: AccountKey, user_id: LineUserId) -> Friend:
         """Return a friend by his LINE user id. Raises NotFoundError(`friend.unknown`)."""
@@ -52,9 +58,8 @@ class Friends:
         self, account: AccountKey, user_id: LineUserId, at: datetime, *, event_id: str, is_unblocked: bool, reply: ReplyToken | None
     ) -> list[Fact]:
         """Record that the person added the account; the fact comes when this is news, and again when it is told again."""
-        friend = self.observe(account, user_id, at, FollowState.FOLLOWING)
-        decides = table.set_state(friend.cid, account, FollowState.FOLLOWING, at)
-        if not decides and not self._is_current(friend.cid, account, FollowState.FOLLOWING, at):
+        friend = self._record(account, user_id, at, FollowState.FOLLOWING)
+        if friend is None:
             return []
         return [
             FriendFollowed(
@@ -70,11 +75,21 @@ class Friends:
 
     def block(self, account: AccountKey, user_id: LineUserId, at: datetime, *, event_id: str) -> list[Fact]:
         """Record that the person blocked the account."""
-        friend = self.observe(account, user_id, at, FollowState.BLOCKED)
-        decides = table.set_state(friend.cid, account, FollowState.BLOCKED, at)
-        if not decides and not self._is_current(friend.cid, account, FollowState.BLOCKED, at):
+        friend = self._record(account, user_id, at, FollowState.BLOCKED)
+        if friend is None:
             return []
         return [FriendBlocked(fact_id=event_id, cid=friend.cid, at=at, account=account, line_user_id=user_id)]
+
+    def _record(self, account: AccountKey, user_id: LineUserId, at: datetime, state: FollowState) -> Friend | None:
+        """Write a state; return the friend when this event is the one that counts, whoever wrote it first."""
+        while True:
+            friend = self.observe(account, user_id, at, state)
+            decides = table.set_state(friend.cid, account, state, at)
+            now = self._people.find(line_identity(account, user_id))
+            if now is None or now == friend.cid:
+                return friend if decides or self._is_current(friend.cid, account, state, at) else None
+            # Somebody moved him between our look-up and our write, and may have read before it: carry it over and look again.
+            table.drop(friend, now)
 
     def _is_current(self, cid: Cid, account: AccountKey, state: FollowState, at: datetime) -> bool:
         # The event was recorded by an earlier try that may have died before its facts were acted on: tell them again.
@@ -97,8 +112,14 @@ class Friends:
         return True
 
     def move(self, friend: Friend, new: Cid) -> None:
-        """Make the friend a part of another person (identity link); harmless when repeated, at whatever point it stopped."""
-        if self._people.find(line_identity(friend.account, friend.line_user_id)) != new:
-            table.copy(friend.cid, new, friend.account)
-            self._people.move(line_identity(friend.account, friend.line_user_id), friend.cid, new)
-        table.drop(friend.cid, new, friend.account)
+        """Make the friend a part of another person (identity link); harmless when repeated, at whatever point it stopped.
+
+        Raises TemporaryError when somebody else has moved him elsewhere in the meantime.
+        """
+        identity = line_identity(friend.account, friend.line_user_id)
+        if self._people.find(identity) != new:
+            table.copy(friend, new)
+            if not self._people.move(identity, friend.cid, new):
+                table.delete(friend, new)
+                raise TemporaryError("the friend was moved to somebody else")
+        table.drop(friend, new)

@@ -9,6 +9,7 @@ from pynamodb.exceptions import DeleteError, PutError, UpdateError
 
 from chalicelib.friends.model import FollowState, Friend, friend_sk, from_item
 from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.kernel.errors import TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.people.model import person_key
 from chalicelib.storage import CoreItem, is_lost
@@ -86,28 +87,55 @@ def set_profile(friend: Friend, name: str, picture_url: str, language: str, at: 
     )
 
 
-def copy(old: Cid, new: Cid, account: AccountKey) -> None:
-    """Write the friendship to another person too; the old one stays until `drop`."""
-    try:
-        item = FriendItem.get(person_key(old), friend_sk(account), consistent_read=True)
-    except FriendItem.DoesNotExist:
+def copy(friend: Friend, new: Cid) -> None:
+    """Write the friendship to another person too, unless he knows a later state; the old one stays until `drop`.
+
+    Raises TemporaryError when another friend stands there: whoever links two at once must do it one after the other.
+    """
+    item = _item(friend)
+    if item is None:
         return
     values = {name: value for name, value in item.attribute_values.items() if name not in ("pk", "sk")}
-    FriendItem(person_key(new), friend_sk(account), **values).save()
+    older = (FriendItem.line_user_id == item.line_user_id) & (FriendItem.state_at <= item.state_at)
+    try:
+        FriendItem(person_key(new), friend_sk(friend.account), **values).save(
+            condition=FriendItem.pk.does_not_exist() | older
+        )
+    except PutError as error:
+        if not is_lost(error):
+            raise
+        there = get(new, friend.account)
+        if there is None or there.line_user_id != friend.line_user_id:
+            raise TemporaryError("another friend stands where this one is to go") from error
 
 
-def drop(old: Cid, new: Cid, account: AccountKey) -> None:
-    """Delete the old friendship; what was written to it since `copy` is carried over first, so no block is lost."""
-    while True:
-        try:
-            item = FriendItem.get(person_key(old), friend_sk(account), consistent_read=True)
-        except FriendItem.DoesNotExist:
-            return
+def drop(friend: Friend, new: Cid) -> None:
+    """Delete the friendship of his old number; what was written to it since `copy` is carried over first, so no block is lost."""
+    while (item := _item(friend)) is not None:
+        there = get(new, friend.account)
+        if there is None or there.line_user_id != friend.line_user_id:
+            return  # he has been moved on by somebody else in the meantime
         if item.state_at:
-            set_state(new, account, FollowState(item.state), from_text(item.state_at))
+            set_state(new, friend.account, FollowState(item.state), from_text(item.state_at))
         try:
             item.delete(condition=(FriendItem.state_at == item.state_at) & (FriendItem.state == item.state))
         except DeleteError as error:
-            if is_lost(error):
-                continue
+            if not is_lost(error):
+                raise
+
+
+def delete(friend: Friend, cid: Cid) -> None:
+    """Delete this friend's friendship as it stands at another number; somebody else's there stays."""
+    try:
+        FriendItem(person_key(cid), friend_sk(friend.account)).delete(condition=FriendItem.line_user_id == friend.line_user_id)
+    except DeleteError as error:
+        if not is_lost(error):
             raise
+
+
+def _item(friend: Friend) -> FriendItem | None:
+    try:
+        item = FriendItem.get(person_key(friend.cid), friend_sk(friend.account), consistent_read=True)
+    except FriendItem.DoesNotExist:
+        return None
+    return item if item.line_user_id == friend.line_user_id else None

@@ -39,6 +39,9 @@ class Idempotency:
         if table.insert(self._database, caller, key, fingerprint, now, KEEP):
             return None
         kept = table.get(self._database, caller, key)
+        if kept is None:
+            # Forgotten since, because that call failed: the caller may try again at once.
+            raise ConflictError("idempotency.in_progress")
         if kept["fingerprint"] != fingerprint:
             raise InvalidError("idempotency.other_request")
         if kept["status"]:

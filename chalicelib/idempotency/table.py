@@ -31,9 +31,9 @@ def insert(database: Database, caller: str, key: str, fingerprint: str, now: dat
     return database.execute([statement]) == [None]
 
 
-def get(database: Database, caller: str, key: str) -> dict[str, Any]:
-    """Return what is kept under a key that exists."""
-    return database.get_many(settings().engine_table, [_key(caller, key)])[_key(caller, key)]
+def get(database: Database, caller: str, key: str) -> dict[str, Any] | None:
+    """Return what is kept under a key."""
+    return database.get_many(settings().engine_table, [_key(caller, key)]).get(_key(caller, key))
 
 
 def take_over(database: Database, caller: str, key: str, begun_at: str, now: str) -> bool:

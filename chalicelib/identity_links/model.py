@@ -6,6 +6,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 
@@ -25,15 +26,27 @@ class LinkRequest:
     expires_at: datetime
 
 
+class LinkState(StrEnum):
+    """A link takes several writes to make and to undo; each can be gone through again to its end."""
+
+    MAKING = "making"
+    MADE = "made"
+    ENDING = "ending"
+
+
 @dataclass(frozen=True, slots=True)
 class IdentityLink:
-    """A friend and a customer are one person. former_cid: the friend's own number, his again when the bond is undone."""
+    """A friend and a customer are one person. former_cid: the friend's own number, his again when the bond is undone.
+
+    state: how far it has come.
+    """
 
     account: AccountKey
     line_user_id: LineUserId
     cid: Cid
     former_cid: Cid
     linked_at: datetime
+    state: LinkState
 
 
 def new_nonce() -> str:

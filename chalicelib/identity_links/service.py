@@ -12,8 +12,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
+from chalicelib.customers.model import DeliveryChannel
 from chalicelib.customers.service import Customers
 from chalicelib.friends.model import Friend
 from chalicelib.friends.service import Friends
@@ -22,12 +24,13 @@ from chalicelib.identity_links.model import (
     NONCE_LIFE,
     IdentityLink,
     LinkRequest,
+    LinkState,
     is_link_token,
     new_nonce,
     redirect_payload,
 )
 from chalicelib.kernel.clock import Clock, to_text
-from chalicelib.kernel.errors import DeniedError, InvalidError, NotFoundError
+from chalicelib.kernel.errors import DeniedError, InvalidError, NotFoundError, TemporaryError
 from chalicelib.kernel.facts import Fact, IdentityLinked, IdentityUnlinked, LinkAnswered
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.line_accounts.service import LineAccounts
@@ -36,6 +39,7 @@ from chalicelib.ports.line import Line
 from chalicelib.ports.secrets import Secrets
 
 MEMBER_SITE_SECRET = "member-site"
+_IN_FLIGHT = timedelta(minutes=5)  # longer than a worker lives
 
 
 class IdentityLinks:
@@ -95,10 +99,10 @@ class IdentityLinks:
         """
         secret = self._secrets.get(MEMBER_SITE_SECRET)
         now = int(self._clock.now().timestamp())
-        if secret is None or not expires.isascii() or not expires.isdigit():
+        if secret is None or not signature.isascii() or not expires.isascii() or not expires.isdigit() or len(expires) > 12:
             raise DeniedError("link.signature_refused")
         payload = redirect_payload(account, member_no, link_token, int(expires))
-        expected = hmac.new(str(secret["key"]).encode(), payload.encode(), hashlib.sha256).hexdigest()
+        expected = hmac.new(str(secret["key"]).encode(), payload.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected.encode(), signature.encode()):
             raise DeniedError("link.signature_refused")
         if not now <= int(expires) <= now + 600:
@@ -108,29 +112,60 @@ class IdentityLinks:
     def complete(self, answer: LinkAnswered) -> list[Fact]:
         """Link the friend that LINE vouches for with the customer who holds the nonce; nothing when the nonce is no good."""
         friend = self._friends.get(answer.account, answer.line_user_id)
-        cid = table.consume(answer.nonce, answer.account, answer.fact_id, to_text(self._clock.now()))
-        if cid is None:
+        used = table.consume(answer.nonce, answer.account, answer.fact_id, to_text(answer.at))
+        if used is None:
             return []
-        cid = self._customers.get(cid).cid
-        former = table.get_link(cid, answer.account)
-        if former and former.line_user_id != answer.line_user_id:
+        cid = self._customers.get(used[0]).cid
+        link = self._link(cid, answer.account)
+        if used[1]:
+            # Told again after it was done: he may have unlinked himself since, and that stays.
+            return self._linked(link, answer) if link and link.line_user_id == answer.line_user_id else []
+        if link and link.line_user_id != answer.line_user_id:
             # The member has proven himself anew with another LINE: the newest proof counts.
-            self.undo(former)
-        if friend.cid == cid:
-            if former is None:
-                return []
-            # Linked by an earlier try that may have stopped before its last write.
-            self._friends.move(replace(friend, cid=former.former_cid), cid)
-            return self._linked(former, answer)
-        earlier = table.get_link(friend.cid, answer.account)
-        if earlier and earlier.line_user_id == answer.line_user_id:
-            self.undo(earlier)
-            friend = self._friends.get(answer.account, answer.line_user_id)
-        link = IdentityLink(answer.account, answer.line_user_id, cid, friend.cid, answer.at)
-        table.put_link(link)
+            self._wait_for(link)
+            self.undo(link)
+        if friend.cid != cid:
+            link = self._join(friend, cid, answer)
+        elif link:
+            # Linked by an earlier try that may have stopped before its last write, or by an import.
+            self._friends.move(replace(friend, cid=link.former_cid), cid)
+        else:
+            return []
+        self._customers.carry_consent(link.former_cid, cid, DeliveryChannel.LINE)
+        table.put_state(link, LinkState.MADE)
+        table.settle(answer.nonce)
+        return self._linked(link, answer)
+
+    def _wait_for(self, link: IdentityLink) -> None:
+        # Somebody is making this link at this moment, and would go on with it after it was undone.
+        if link.state is LinkState.MAKING and self._clock.now() - link.linked_at < _IN_FLIGHT:
+            raise TemporaryError("another friend is being linked with this member")
+
+    def _join(self, friend: Friend, cid: Cid, answer: LinkAnswered) -> IdentityLink:
+        # The member whom he leaves: by the link, or by the mark that an undoing which stopped half-way has left.
+        others = {friend.cid, self._customers.load([friend.cid])[friend.cid].merged_into} - {None, cid}
+        for other in others:
+            earlier = self._link(Cid(other or 0), answer.account)
+            if earlier and earlier.line_user_id == answer.line_user_id:
+                self.undo(earlier)
+                friend = self._friends.get(answer.account, answer.line_user_id)
+        link = IdentityLink(answer.account, answer.line_user_id, cid, friend.cid, self._clock.now(), LinkState.MAKING)
+        if not table.put_link(link):
+            raise TemporaryError("the member was linked with another friend at the same moment")
         self._people.mark_merged(friend.cid, cid)
         self._friends.move(friend, cid)
-        return self._linked(link, answer)
+        return link
+
+    def _link(self, cid: Cid, account: AccountKey) -> IdentityLink | None:
+        link = table.get_link(cid, account)
+        if link:
+            return link
+        friend = self._friends.of(cid, account)
+        if friend is None or not self._customers.load([cid])[cid].profile.member_no:
+            return None
+        # He came with his customer from another system: with a number to go back to, it is a link like any other.
+        link = IdentityLink(account, friend.line_user_id, cid, self._people.new_number(), friend.first_seen_at, LinkState.MADE)
+        return link if table.put_link(link) else table.get_link(cid, account)
 
     def _linked(self, link: IdentityLink, answer: LinkAnswered) -> list[Fact]:
         return [
@@ -147,11 +182,14 @@ class IdentityLinks:
 
     def undo(self, link: IdentityLink) -> list[Fact]:
         """Make friend and customer two people again."""
+        table.put_state(link, LinkState.ENDING)
         friend = self._friends.find(link.account, link.line_user_id)
-        if friend and friend.cid == link.cid:
-            self._friends.move(friend, link.former_cid)
+        if friend and friend.cid in (link.cid, link.former_cid):
+            # Also when he is back already: an earlier try may have stopped before it took him off the member.
+            self._friends.move(replace(friend, cid=link.cid), link.former_cid)
+        self._customers.carry_consent(link.cid, link.former_cid, DeliveryChannel.LINE)
         self._people.unmark_merged(link.former_cid, link.cid)
-        table.delete_link(link.cid, link.account)
+        table.delete_link(link)
         now = self._clock.now()
         return [
             IdentityUnlinked(
@@ -166,7 +204,7 @@ class IdentityLinks:
 
     def of(self, cid: Cid, account: AccountKey) -> IdentityLink:
         """Return a person's link on an account. Raises NotFoundError(`link.none`)."""
-        link = table.get_link(cid, account)
+        link = self._link(cid, account)
         if link is None:
             raise NotFoundError("link.none")
         return link

@@ -136,9 +136,9 @@ def read(content: bytes, kind: ImportKind, mapping: Mapping[str, str]) -> Sheet:
     """
     text = decode(content)
     best: tuple[int, str] = (-1, ",")
-    first = text.split("\n", 1)[0]
+    first = re.search(r"[^\r\n]+", text)
     for delimiter in (",", "\t", ";"):
-        header = next(csv.reader([first.rstrip("\r")], delimiter=delimiter), [])
+        header = next(csv.reader([first[0][:100_000]] if first else [], delimiter=delimiter), [])
         best = max(best, (len(_columns(header, kind, mapping)), delimiter), key=lambda found: found[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=best[1], strict=True)
     rows: list[list[str]] = []
@@ -155,7 +155,8 @@ def read(content: bytes, kind: ImportKind, mapping: Mapping[str, str]) -> Sheet:
     if not rows:
         raise InvalidError("import.empty")
     columns = _columns(rows[0], kind, mapping)
-    missing = [name for name in _REQUIRED[kind] if name not in columns]
+    # A mapped column too: its data would be left out without a word.
+    missing = [name for name in dict.fromkeys((*_REQUIRED[kind], *mapping)) if name not in columns]
     if missing:
         raise InvalidError("import.columns_missing", missing=missing, found=rows[0])
     return Sheet(rows[0], columns, rows[1:], lines[1:])
@@ -221,7 +222,8 @@ class OrderRow:
 
 
 _ORDER_NO = re.compile(r"[\x21-\x7e]{1,64}\Z")
-_DATE = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})日?(?:[T\s]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?\Z")
+_FIRST_YEAR = 1900
+_DATE = re.compile(r"(?=\d{8}(?!\d)|\d{4}\D\d{1,2}\D)(\d{4})\D?(\d{1,2})\D?(\d{1,2})日?(?:[T\s]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?\Z")
 
 
 def order_row(given: Mapping[str, str]) -> OrderRow:
@@ -245,16 +247,21 @@ def order_time(text: str) -> datetime:
     try:
         if match:
             year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-            return aware(datetime(year, month, day, hour, minute, second, tzinfo=JST))
-        moment = datetime.fromisoformat(value)
+            moment = datetime(year, month, day, hour, minute, second, tzinfo=JST)
+        else:
+            moment = datetime.fromisoformat(value)
+        at = aware(moment if moment.tzinfo else moment.replace(tzinfo=JST))
+        if at.year < _FIRST_YEAR:
+            raise ValueError("a purchase of another age")
     except ValueError as error:
         raise InvalidError("order.time_malformed", field="ordered_at") from error
-    return aware(moment if moment.tzinfo else moment.replace(tzinfo=JST))
+    return at
 
 
 def yen(text: str) -> int:
-    """Return an amount in yen written with or without ¥, 円 and thousands separators. Raises InvalidError."""
+    """Return an amount in yen written with or without ¥, 円 and thousands separators, △ or ▲ for minus. Raises InvalidError."""
     digits = re.sub(r"[¥\\円,\s]", "", unicodedata.normalize("NFKC", text))
+    digits = re.sub(r"\A[−△▲]", "-", digits)
     match = re.match(r"(-?\d{1,12})(?:\.0+)?\Z", digits)
     if not match:
         raise InvalidError("order.amount_malformed", field="amount_yen")
@@ -267,9 +274,12 @@ def numbered(sheet: Sheet, start: int, most: int) -> Iterator[tuple[int, list[st
         yield sheet.lines[index], sheet.rows[index]
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
 def error_line(row: Sequence[str]) -> str:
     """Return one CSV line; a cell that a spreadsheet would run as a formula is disarmed with an apostrophe."""
     out = io.StringIO(newline="")
-    safe = [f"'{cell}" if cell[:1] in "=+-@\t\r" and not re.fullmatch(r"[+-]?[\d.,-]+", cell) else cell for cell in row]
+    safe = [f"'{cell}" if cell.startswith(_FORMULA) and not re.fullmatch(r"[+-]?[\d.,-]+", cell) else cell for cell in row]
     csv.writer(out, lineterminator="\r\n").writerow(safe)
     return out.getvalue()

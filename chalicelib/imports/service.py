@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,7 @@ from chalicelib.people.service import People
 from chalicelib.ports.files import Files
 
 CHUNK = 500
+_ID = re.compile(r"imp_[0-9A-Z]{26}\Z")
 _WORK_SECONDS = 200.0  # then the next message goes on: a Lambda call ends at 300
 _UPLOAD_SECONDS = 3600
 
@@ -86,7 +88,7 @@ class Imports:
 
     def get(self, import_id: str) -> ImportJob:
         """Return a job. Raises NotFoundError(`import.unknown`)."""
-        job = table.get(import_id)
+        job = table.get(import_id) if _ID.match(import_id) else None
         if job is None:
             raise NotFoundError("import.unknown", import_id=import_id)
         return job
@@ -165,6 +167,7 @@ class Imports:
             numbers = [member_identity(values["member_no"]) in known for _, _, values, _ in good]
             chunk.changed, chunk.created = sum(numbers), len(numbers) - sum(numbers)
             return chunk
+        self._keep_attributes([values for _, _, values, _ in good])
         saved = self._customers.save_many(values for _, _, values, _ in good)
         for (line, row, _, user_id), (customer, is_new) in zip(good, saved, strict=True):
             chunk.created += is_new
@@ -172,6 +175,17 @@ class Imports:
             if user_id and not self._friends.enter(AccountKey(job.account), LineUserId(user_id), customer.cid, self._clock.now()):
                 chunk.errors.append((line, "customer.line_user_id_taken", row))
         return chunk
+
+    def _keep_attributes(self, rows: list[dict[str, Any]]) -> None:
+        # The company's own fields are one field of the profile: those that the file does not carry are put back in.
+        carrying = [row for row in rows if "attributes" in row]
+        people = self._people.find_many(member_identity(row["member_no"]) for row in carrying)
+        customers = self._customers.load(people.values())
+        kept = {identity: dict(customers[cid].profile.attributes) for identity, cid in people.items()}
+        for row in carrying:
+            attributes = kept.setdefault(member_identity(row["member_no"]), {})
+            attributes |= row["attributes"]
+            row["attributes"] = dict(attributes)
 
     def _order_chunk(self, job: ImportJob, sheet: Sheet) -> Chunk:
         chunk = Chunk()

@@ -33,15 +33,19 @@ def to_millis(moment: datetime) -> int:
 
 
 def aware(moment: datetime) -> datetime:
-    """Return `moment` in UTC. Raises ValueError for a naive datetime: there is no time without a zone."""
+    """Return `moment` in UTC. Raises ValueError for a naive datetime (there is no time without a zone) or one out of range."""
     if moment.tzinfo is None:
         raise ValueError("a datetime without a time zone is not an instant")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:  # the first and the last hours of the calendar
+        raise ValueError("a datetime before the year 1 or after 9999 in UTC") from error
 
 
 def to_text(moment: datetime) -> str:
     """Return the sortable form `2026-11-22T01:02:03.456Z`, milliseconds always present."""
-    return aware(moment).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    # isoformat, because strftime leaves the year 999 at three digits, which neither sorts nor reads back.
+    return aware(moment).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def from_text(text: str) -> datetime:

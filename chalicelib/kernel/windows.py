@@ -27,10 +27,13 @@ def parse_duration(text: str) -> timedelta:
     Raises InvalidError(`duration.malformed`).
     """
     match = _DURATION.match(text)
-    parts = {name: int(value) for name, value in match.groupdict().items() if value} if match else {}
-    if not parts:
-        raise InvalidError("duration.malformed", given=text)
-    return timedelta(**parts)
+    try:
+        parts = {name: int(value) for name, value in match.groupdict().items() if value} if match else {}
+        if parts:
+            return timedelta(**parts)
+    except (OverflowError, ValueError):  # more than a timedelta, or than int() takes
+        pass
+    raise InvalidError("duration.malformed", given=text[:100])
 
 
 def parse_hhmm(text: str) -> time:

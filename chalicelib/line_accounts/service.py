@@ -11,6 +11,7 @@ from chalicelib.line_accounts.model import (
     AccountSecret,
     LineAccount,
     check_key,
+    is_key,
     secret_from_json,
     secret_name,
     secret_to_json,
@@ -56,11 +57,11 @@ class LineAccounts:
         return account
 
     def _store(self, key: str, secret: AccountSecret) -> None:
-        known = self._secrets.get(secret_name(key))
-        if known:
-            secret = replace(secret_from_json(known), bot_user_id=secret.bot_user_id).rotated(
-                secret.channel_secret, self._clock.now()
-            )
+        data = self._secrets.get(secret_name(key))
+        known = secret_from_json(data) if data else None
+        # Of another channel: left by a connection that died before the account was written.
+        if known and known.channel_id == secret.channel_id:
+            secret = replace(known, bot_user_id=secret.bot_user_id).rotated(secret.channel_secret, self._clock.now())
         self._secrets.put(secret_name(key), secret_to_json(secret))
 
     def rotate_secret(self, key: str, channel_secret: str) -> LineAccount:
@@ -70,7 +71,7 @@ class LineAccounts:
 
     def get(self, key: str) -> LineAccount:
         """Return an account. Raises NotFoundError(`account.unknown`)."""
-        account = table.get(key)
+        account = table.get(key) if is_key(key) else None
         if account is None:
             raise NotFoundError("account.unknown", key=key)
         return account

@@ -61,7 +61,7 @@ def save(account: LineAccount, *, new: bool) -> bool:
 def get(key: str) -> LineAccount | None:
     """Return an account."""
     try:
-        return _model(AccountItem.get("ACC", key))
+        return _model(AccountItem.get("ACC", key, consistent_read=True))
     except AccountItem.DoesNotExist:
         return None
 

@@ -18,7 +18,9 @@ from chalicelib.kernel.text import PLACEHOLDER, utf16_length
 MOST_MESSAGES = 5
 _URI = re.compile(r"(https?|line|tel):[\x21-\x7e]+\Z")
 _HTTPS = re.compile(r"https://[\x21-\x7e]+\Z")
-_NAME_RESERVE = 20  # a filled placeholder is counted as this many characters: LINE names have at most 20
+# A filled placeholder is counted as this many characters: LINE names have at most 20, our own addresses carry a token.
+_NAME_RESERVE, _ADDRESS_RESERVE = 20, 250
+_LETTER_LINE, _LETTER_LINES = 58, 22  # what fits at the smallest size that can be read (delivery/letters.py)
 
 
 @dataclass(slots=True)
@@ -37,7 +39,9 @@ class _Check:
         if not isinstance(value, str) or not value.strip():
             self.add(f"{path}.{name}", "empty")
             return
-        longest = PLACEHOLDER.sub("あ" * _NAME_RESERVE, value)
+        longest = PLACEHOLDER.sub(_reserve, value)
+        if "{{" in longest:  # would be read by people
+            self.add(f"{path}.{name}", "placeholder_malformed")
         length = utf16_length(longest) if units else grapheme.length(longest)
         if length > most:
             self.add(f"{path}.{name}", "too_long", most=most, length=length)
@@ -52,6 +56,11 @@ class _Check:
             self.add(f"{path}.{name}", "not_a_url")
         elif len(plain) > most:
             self.add(f"{path}.{name}", "too_long", most=most, length=len(plain))
+
+
+def _reserve(match: re.Match[str]) -> str:
+    is_address = match[1] == "opt_out_url" or match[1].startswith("link.")
+    return "あ" * (_ADDRESS_RESERVE if is_address else _NAME_RESERVE)
 
 
 def check_messages(messages: object) -> list[dict[str, str]]:
@@ -110,12 +119,12 @@ def _actions(check: _Check, holder: Mapping[str, Any], path: str, least: int, mo
         _action(check, action, f"{path}.actions[{index}]")
 
 
-def _action(check: _Check, action: object, path: str, *, label: int = 20) -> None:
+def _action(check: _Check, action: object, path: str, *, label: int = 20, labelled: bool = True) -> None:
     kind = action.get("type") if isinstance(action, Mapping) else None
     if not isinstance(action, Mapping) or kind not in ("uri", "message", "postback"):
         check.add(f"{path}.type", "unknown_type", known="uri, message, postback")
         return
-    check.text(action, "label", path, label)
+    check.text(action, "label", path, label, required=labelled)
     if kind == "uri":
         check.url(action, "uri", path, 1000, https=False)
     elif kind == "message":
@@ -177,20 +186,25 @@ _COMPONENTS = {"box", "button", "image", "video", "icon", "text", "span", "separ
 
 def _component(check: _Check, component: object, path: str) -> None:
     kind = component.get("type") if isinstance(component, Mapping) else None
-    if not isinstance(component, Mapping) or kind not in _COMPONENTS:
+    if not isinstance(component, Mapping) or not isinstance(kind, str) or kind not in _COMPONENTS:
         check.add(f"{path}.type", "unknown_type", known=", ".join(sorted(_COMPONENTS)))
         return
     if kind == "box":
         if component.get("layout") not in ("horizontal", "vertical", "baseline"):
             check.add(f"{path}.layout", "unknown_type", known="horizontal, vertical, baseline")
-        for index, inner in enumerate(component.get("contents") or []):
+        contents = component.get("contents") or []
+        if not isinstance(contents, list):
+            check.add(f"{path}.contents", "wrong_type", known="list")
+            return
+        for index, inner in enumerate(contents):
             _component(check, inner, f"{path}.contents[{index}]")
     if kind == "image":
         check.url(component, "url", path, 2000)
     if kind == "text" and not component.get("contents"):
         check.text(component, "text", path, 2000)
     if kind == "button" or component.get("action") is not None:
-        _action(check, component.get("action"), f"{path}.action", label=40 if kind == "button" else 20)
+        is_button = kind == "button"  # only a button shows its label (docs: Flex Message, action objects)
+        _action(check, component.get("action"), f"{path}.action", label=40 if is_button else 20, labelled=is_button)
 
 
 _MESSAGES: dict[str, Callable[[_Check, Mapping[str, Any], str], None]] = {
@@ -199,6 +213,15 @@ _MESSAGES: dict[str, Callable[[_Check, Mapping[str, Any], str], None]] = {
     "template": _template_message,
     "flex": _flex_message,
 }
+
+
+def _letter_lines(check: _Check, content: Mapping[str, Any]) -> None:
+    if "\n" in str(content.get("heading", "")):
+        check.add("content.heading", "one_line")
+    paragraphs = PLACEHOLDER.sub(_reserve, str(content.get("body", ""))).split("\n")
+    lines = sum(1 + len(paragraph) // _LETTER_LINE for paragraph in paragraphs)
+    if lines > _LETTER_LINES:
+        check.add("content.body", "too_many_lines", most=_LETTER_LINES, length=lines)
 
 
 def check_content(channel: str, content: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -217,4 +240,5 @@ def check_content(channel: str, content: Mapping[str, Any]) -> list[dict[str, st
     else:
         check.text(content, "heading", "content", 60)
         check.text(content, "body", "content", 1200)
+        _letter_lines(check, content)
     return check.problems

@@ -41,6 +41,7 @@ class Messages:
 
     def change(self, template_id: str, name: str, content: Mapping[str, Any]) -> Template:
         """Replace a template's text; what has not been sent yet goes out with the new one."""
+        self._known.pop(template_id, None)  # somebody else may have changed it a moment ago
         old = self.get(template_id)
         new = Template(old.template_id, name, old.channel, content, old.version + 1, self._clock.now())
         self._check(new)
@@ -64,7 +65,7 @@ class Messages:
         known = self._known.get(template_id)
         if known and self._monotonic() < known[0]:
             return known[1]
-        template = table.get(template_id)
+        template = table.get(template_id) if _ID.match(template_id) else None
         if template is None:
             raise NotFoundError("template.unknown", template_id=template_id)
         self._known[template_id] = (self._monotonic() + _REMEMBER_SECONDS, template)

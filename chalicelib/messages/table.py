@@ -57,7 +57,7 @@ def _model(item: TemplateItem) -> Template:
 def get(template_id: str) -> Template | None:
     """Return a template."""
     try:
-        return _model(TemplateItem.get("TPL", template_id))
+        return _model(TemplateItem.get("TPL", template_id, consistent_read=True))
     except TemplateItem.DoesNotExist:
         return None
 

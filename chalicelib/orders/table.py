@@ -50,9 +50,9 @@ def put_purchases(database: Database, orders: Iterable[Order]) -> None:
     database.put_many(settings().timeline_table, items)
 
 
-def purchases(database: Database, cid: Cid) -> list[Order]:
-    """Return all purchases of a person, oldest first, strongly consistent."""
-    items = database.query(settings().timeline_table, person_key(cid), prefix=_PURCHASE)
+def purchases(database: Database, cid: Cid, *, limit: int = 0) -> list[Order]:
+    """Return the purchases of a person, oldest first, strongly consistent; limit 0 is all."""
+    items = database.query(settings().timeline_table, person_key(cid), prefix=_PURCHASE, limit=limit)
     return [_order(item, cid) for item in items]
 
 

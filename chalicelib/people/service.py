@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 
 from chalicelib.kernel.clock import Clock, to_text
@@ -21,6 +22,7 @@ class People:
         self._database = database
         self._clock = clock
         self._free: list[int] = []
+        self._lock = threading.Lock()  # the local host serves all functions from one process
 
     def find(self, identity: str) -> Cid | None:
         """Return the person behind an identity."""
@@ -58,6 +60,10 @@ class People:
         lost = [identity for identity, outcome in zip(fresh, outcomes, strict=True) if outcome == DUPLICATE]
         return known | fresh | self.find_many(lost)
 
+    def new_number(self) -> Cid:
+        """Return a number that nobody has."""
+        return self._number(1)[0]
+
     def number_identity(self, identity: str, cid: Cid) -> bool:
         """Point a free identity to a known person; return False when it points elsewhere."""
         return table.put_pointer(identity, cid, to_text(self._clock.now())) or table.pointer(identity) == cid
@@ -87,9 +93,10 @@ class People:
         return table.highest()
 
     def _number(self, count: int) -> list[Cid]:
-        if len(self._free) < count:
-            size = max(count - len(self._free), _BLOCK)
-            first = table.reserve_block(size)
-            self._free += range(first, first + size)
-        taken, self._free = self._free[:count], self._free[count:]
+        with self._lock:
+            if len(self._free) < count:
+                size = max(count - len(self._free), _BLOCK)
+                first = table.reserve_block(size)
+                self._free += range(first, first + size)
+            taken, self._free = self._free[:count], self._free[count:]
         return [Cid(number) for number in taken]

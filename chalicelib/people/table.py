@@ -87,9 +87,14 @@ def mark_merged(old: Cid, new: Cid) -> None:
 
 def unmark_merged(old: Cid, new: Cid) -> None:
     """Take the merge marks back."""
-    MergeItem(person_key(old), "P").update(actions=[MergeItem.merged_into.remove()])
     rest = sorted(set(_aliases(new)) - {int(old)})
     MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(rest)])
+    try:
+        # Last, because it shows that there is something to take back; only its own, he may be part of somebody else by now.
+        MergeItem(person_key(old), "P").update(actions=[MergeItem.merged_into.remove()], condition=MergeItem.merged_into == int(new))
+    except UpdateError as error:
+        if not is_lost(error):
+            raise
 
 
 def _aliases(cid: Cid) -> list[int]:

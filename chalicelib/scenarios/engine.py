@@ -99,20 +99,22 @@ class Engine:
             table.end_cohort(self._database, name)
         return self._answer(header, header.at_node if shards else GO_STOP, header.at_due, shards)
 
-    def page(self, name: str, node_id: str, due: datetime, shard: int, cursor: str) -> tuple[str, int]:
-        """Do a node for one page of a shard; return the next page's cursor, "" after the last, and how many stayed."""
+    def page(self, name: str, node_id: str, due: datetime, shard: int, cursor: str) -> tuple[str, int, list[Fact]]:
+        """Do a node for one page of a shard; return the next page's cursor, "" after the last, how many stayed, and facts."""
         header = self._header(name)
         version = self.version(header.scenario_id, header.version)
         hints = table.hints(self._database, name, shard, cursor, PAGE)
         found = table.enrollments(self._database, [key for _, key in hints])
         visit = visit_of(node_id, due)
-        ours = [one for one in found.values() if _is_member(one, name, visit)]
-        following = hints[-1][0] if len(hints) == PAGE else ""
         batch_id = f"{name}|{visit}|{shard}|{cursor}"
-        outcome = self._do(version, node_id, ours, due, name, batch_id)
+        ours = [one for one in found.values() if _is_member(one, name, visit)]
+        # Claimed by an earlier try of this page that may not have come to freeze, and gone on since by a reaction or an exit.
+        owed = [one for one in found.values() if one.row.claim == batch_id and one.row.last == visit and one not in ours]
+        following = hints[-1][0] if len(hints) == PAGE else ""
+        outcome = self._do(version, node_id, ours, due, name, batch_id, owed=owed)
         self._leave(version, outcome.leavers)
         stayed = len(ours) - len(outcome.leavers) - len(outcome.gone)
-        return following, stayed
+        return following, stayed, outcome.facts
 
     def advance(self, name: str, node_id: str, due: datetime, stayed: int | None) -> dict[str, Any]:
         """Take a cohort to the next node; stop when nobody stayed, park when its scenario is paused.
@@ -147,12 +149,12 @@ class Engine:
 
     def _do(
         self, version: Version, node_id: str, ones: Sequence[Enrollment], due: datetime, cohort: str, batch_id: str,
-        reply: ReplyToken | None = None,
+        reply: ReplyToken | None = None, owed: Sequence[Enrollment] = (),
     ) -> Outcome:  # fmt: skip
         node = version.graph.node(node_id)
         match node:
             case SendNode():
-                return self._send(version, node_id, node, ones, due, cohort, batch_id, reply)
+                return self._send(version, node_id, node, ones, due, cohort, batch_id, reply, owed)
             case WaitForResponseNode():
                 return Outcome([(one, node.responded, due) for one in ones if node.of in one.responses])
             case BranchNode() | SplitNode():
@@ -169,7 +171,7 @@ class Engine:
 
     def _send(
         self, version: Version, node_id: str, node: SendNode, ones: Sequence[Enrollment], due: datetime, cohort: str,
-        batch_id: str, reply: ReplyToken | None,
+        batch_id: str, reply: ReplyToken | None, owed: Sequence[Enrollment],
     ) -> Outcome:  # fmt: skip
         graph = version.graph
         job = Job(
@@ -186,14 +188,15 @@ class Engine:
             reply=reply,
         )
         accounts = [account.key for account in self._accounts.everyone()]
-        report: Report = self._delivery.deliver(job, [one.row for one in ones], accounts)
+        report: Report = self._delivery.deliver(job, [one.row for one in (*ones, *owed)], accounts)
         by_row = {(one.row.pk, one.row.sk): one for one in ones}
         outcome = Outcome([(by_row[row.pk, row.sk], node_id, until) for row, until in report.held])
         if node.unreachable:
             # Skipped by an earlier try of this page too: the note on the row says so.
+            skipped_now = {(row.pk, row.sk): why for row, why in report.skipped}
             for one in ones:
                 key = (one.row.pk, one.row.sk)
-                why = dict((((row.pk, row.sk), why) for row, why in report.skipped)).get(key, "")
+                why = skipped_now.get(key, "")
                 noted = one.path.get(job.visit, "").startswith("skipped")
                 if why or noted:
                     skipped = replace(one, row=replace(one.row, last=job.visit))
@@ -271,6 +274,8 @@ class Engine:
                 return facts
             if isinstance(node, SendNode):
                 one, reply = self._reread(one), None  # a reply token answers once
+                if one.row.status != EnrollmentStatus.ACTIVE:
+                    return facts
             leaving = [(replace(left, row=one.row), target, moment) for left, target, moment in outcome.leavers]
             if leaving and (leaving[0][1] == node_id or leaving[0][2] != due):
                 self._leave(version, leaving)

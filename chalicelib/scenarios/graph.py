@@ -19,6 +19,7 @@ from chalicelib.segments.expression import parse as parse_condition
 
 # A year is the hard limit of an execution; a wait must leave room for what follows it (engines.md 1.5).
 LONGEST_WAIT = timedelta(days=300)
+_LONGEST_COOLDOWN = timedelta(days=3650)
 MOST_NODES = 200
 NODE_ID = r"^[a-z][a-z0-9_]{0,19}$"
 
@@ -260,7 +261,7 @@ def _unreachable(scenario: Scenario) -> list[dict[str, str]]:
 
 def _endless(scenario: Scenario) -> list[dict[str, str]]:
     """Find loops that pass no wait: they would send without end at one instant."""
-    instant = {node_id for node_id, node in scenario.nodes.items() if not isinstance(node, WaitNode | WaitForResponseNode)}
+    instant = {node_id for node_id, node in scenario.nodes.items() if _may_take_no_time(node)}
     done: set[str] = set()
     found: list[str] = []
 
@@ -277,6 +278,21 @@ def _endless(scenario: Scenario) -> list[dict[str, str]]:
     for node_id in sorted(instant):
         visit(node_id, ())
     return [{"node": node_id, "code": "loop_without_wait"} for node_id in dict.fromkeys(found)]
+
+
+def _may_take_no_time(node: Node) -> bool:
+    """Say whether a cohort may leave a node at the instant it came: `P0D` at 10:00 is over at once when it is 10:00."""
+    match node:
+        case WaitNode():
+            length = node.duration
+        case WaitForResponseNode():
+            length = node.timeout
+        case _:
+            return True
+    try:
+        return parse_duration(length) <= timedelta(0)
+    except InvalidError:
+        return False  # told by _wait_problems
 
 
 def _node_problems(scenario: Scenario, node_id: str, node: Node) -> list[dict[str, str]]:
@@ -340,7 +356,8 @@ def _whole(scenario: Scenario) -> list[dict[str, str]]:
         found += _condition_problems(scenario.filter, "filter")
     try:
         scenario.window()
-        parse_duration(scenario.reentry.cooldown)
+        if parse_duration(scenario.reentry.cooldown) > _LONGEST_COOLDOWN:
+            found.append({"code": "cooldown_too_long", "most_days": str(_LONGEST_COOLDOWN.days)})
     except InvalidError as error:
         found.append({"code": error.code.replace(".", "_")})
     return [{"node": "", **problem} for problem in found]

@@ -79,7 +79,7 @@ class Enrollment:
     @property
     def last_node(self) -> str:
         """The node that was acted on last, empty before the first."""
-        return self.row.last.partition("__")[0]
+        return self.row.last.rpartition("__")[0]  # from the right: a node's id may hold __ too
 
 
 class CohortState(StrEnum):

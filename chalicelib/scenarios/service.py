@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib.customers.model import Customer
 from chalicelib.kernel.clock import Clock, from_text, to_text
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.facts import (
@@ -27,6 +28,7 @@ from chalicelib.kernel.ids import AccountKey, Cid, CohortId, ScenarioId
 from chalicelib.kernel.windows import at_local, local_date, next_grain, parse_duration, parse_hhmm
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.messages.service import Messages
+from chalicelib.people.model import person_key
 from chalicelib.ports.database import Database
 from chalicelib.ports.machines import Machines
 from chalicelib.ports.schedules import Schedules
@@ -93,6 +95,7 @@ class Scenarios:
         self._clock = clock
         self._monotonic: Callable[[], float] = time.monotonic
         self._active: tuple[float, list[Version]] = (-1.0, [])
+        self._heads: tuple[float, list[ScenarioHead]] = (-1.0, [])
 
     # Drawing and publishing -------------------------------------------------------------------------------------------------
 
@@ -197,7 +200,7 @@ class Scenarios:
     def _keep(self, head: ScenarioHead) -> ScenarioHead:
         if not table.put_head(head):
             raise ConflictError("scenario.changed_meanwhile")
-        self._active = (-1.0, [])
+        self._active, self._heads = (-1.0, []), (-1.0, [])
         return head
 
     def get(self, scenario_id: str) -> ScenarioHead:
@@ -238,11 +241,14 @@ class Scenarios:
     def enroll(self, version: Version, cid: Cid, occurrence: str, at: datetime, reply: ReplyToken | None = None) -> list[Fact]:
         """Enroll one person for one occurrence, once however often it is told, and walk him to his first wait."""
         graph = version.graph
-        if graph.filter is not None and not self._fits(graph, cid, at):
-            return []
         by_occurrence = graph.reentry.mode == "always"
         key = table.enrollment_key(cid, version.scenario_id, occurrence if by_occurrence else "")
-        one = self._first_run(version, cid, key, occurrence, at)
+        one = self._earlier_try(cid, key, occurrence)
+        if one is None:
+            # Asked once only: what he has been walked through may itself have changed the answer.
+            if graph.filter is not None and not self._fits(graph, cid, at):
+                return []
+            one = self._first_run(version, cid, key, occurrence, at)
         if one is None or one.row.cohort != INLINE or one.row.status != EnrollmentStatus.ACTIVE:
             return []
         return self.engine.walk(one, reply)
@@ -274,10 +280,14 @@ class Scenarios:
             due = next_grain(wait_ends(first, fact.at), _MOMENT)
             target = cohort_id(version.scenario_id, version.version, version.graph.start, due)
             groups.setdefault(target, {}).setdefault(fact.cid, fact)
+        loaded = self._segments.load({fact.cid for fact in facts}, [])
+        aliases = {cid: person.customer.aliases for cid, person in loaded.items()}
+        barred = self._entered_before_link(version, aliases, self._clock.now())
         for target, members in groups.items():
             items = [
                 table.new_enrollment(table.enrollment_key(cid, version.scenario_id), cid, version, 1, fact.fact_id, target, fact.at)
                 for cid, fact in members.items()
+                if cid not in barred
             ]
             self._cohorts.enter(items, target, self._clock.now())
             self._cohorts.start(target, self._clock.now())
@@ -286,6 +296,12 @@ class Scenarios:
         account = AccountKey(graph.account) if graph.account else None
         accounts = [known.key for known in self._accounts.everyone()]
         return self._segments.holds(graph.filter, self._segments.load([cid], accounts)[cid], at, account)
+
+    def _earlier_try(self, cid: Cid, key: tuple[str, str], occurrence: str) -> Enrollment | None:
+        """Return the enrollment that this occurrence made already, under whatever number the person had then."""
+        keys = [(person_key(number), key[1]) for number in (cid, *self._aliases(cid))]
+        found = table.enrollments(self._database, keys).values()
+        return next((one for one in found if one.occurrence == occurrence), None)
 
     def _first_run(self, version: Version, cid: Cid, key: tuple[str, str], occurrence: str, at: datetime) -> Enrollment | None:
         """Return the enrollment of this occurrence, new or from an earlier try; None when the person may not enter."""
@@ -322,9 +338,9 @@ class Scenarios:
         account = AccountKey(version.graph.account) if version.graph.account else None
         condition = {"all": [trigger.condition, *([version.graph.filter] if version.graph.filter else [])]}
         target = cohort_id(version.scenario_id, version.version, version.graph.start, next_grain(at, _MOMENT))
-        batch: list[Cid] = []
+        batch: list[Customer] = []
         for person in self._segments.find(condition, at, account, segment=part, segments=_ENTRY_PARTS):
-            batch.append(person.cid)
+            batch.append(person.customer)
             if len(batch) == 100:
                 self._enter_batch(version, batch, target, at)
                 batch = []
@@ -334,9 +350,11 @@ class Scenarios:
         self._cohorts.start(target, self._clock.now())
         return None
 
-    def _enter_batch(self, version: Version, cids: Sequence[Cid], target: CohortId, at: datetime) -> None:
-        if not cids:
+    def _enter_batch(self, version: Version, customers: Sequence[Customer], target: CohortId, at: datetime) -> None:
+        if not customers:
             return
+        barred = self._entered_before_link(version, {customer.cid: customer.aliases for customer in customers}, at)
+        cids = [customer.cid for customer in customers if customer.cid not in barred]
         keys = {cid: table.enrollment_key(cid, version.scenario_id) for cid in cids}
         former = table.enrollments(self._database, keys.values())
         occurrence = f"{version.scenario_id}|{to_text(at)}"
@@ -346,11 +364,21 @@ class Scenarios:
         self._cohorts.enter(fresh, target, self._clock.now())
         for cid, key in keys.items():
             old = former.get(key)
-            if old and _may_reenter(version.graph, old, at) and old.occurrence != occurrence:
+            if old is None:
+                continue
+            if old.occurrence != occurrence and _may_reenter(version.graph, old, at):
                 again = table.new_enrollment(key, cid, version, old.run + 1, occurrence, INLINE, at)
-                if table.replace_enrollment(self._database, old, again):
-                    entered = table.enrollment_of(again)
-                    self._cohorts.move([entered], version.version, version.graph.start, at, self._clock.now())
+                if not table.replace_enrollment(self._database, old, again):
+                    continue
+                old = table.enrollment_of(again)
+            if old.occurrence == occurrence and old.row.cohort == INLINE:
+                self._cohorts.move([old], old.version, version.graph.start, at, self._clock.now())
+
+    def _entered_before_link(self, version: Version, aliases: Mapping[Cid, Sequence[Cid]], at: datetime) -> set[Cid]:
+        """Return those who may not enter because of a run under a number that they had before an identity link."""
+        keys = {table.enrollment_key(alias, version.scenario_id): cid for cid, known in aliases.items() for alias in known}
+        found = table.enrollments(self._database, keys) if keys else {}
+        return {keys[key] for key, old in found.items() if not _may_reenter(version.graph, old, at)}
 
     # Reacting and leaving ---------------------------------------------------------------------------------------------------
 
@@ -391,6 +419,8 @@ class Scenarios:
 
     def on_exit(self, cid: Cid, cause: str, at: datetime) -> int:
         """Take a person out of every scenario that ends for this cause: `blocked`, `opted_out`, `purchase` (a goal)."""
+        if not self._somebody_leaves_for(cause):
+            return 0
         leaving = []
         for one in self._current(cid):
             graph = self.engine.version(one.scenario_id, one.version).graph
@@ -399,6 +429,20 @@ class Scenarios:
         reason = "goal" if cause == "purchase" else cause
         ended = table.end_enrollments(self._database, leaving, EnrollmentStatus.EXITED, reason, self._clock.now(), in_cohort=False)
         return sum(ended)
+
+    def _somebody_leaves_for(self, cause: str) -> bool:
+        """Say whether any version that people may be in ends for this cause; spares most events a look at the person."""
+        for head in self._all_heads():
+            for number in range(1, head.version + 1):
+                graph = self.engine.version(head.scenario_id, number).graph
+                if cause in graph.exits or (graph.goal is not None and graph.goal.event == cause):
+                    return True
+        return False
+
+    def _all_heads(self) -> list[ScenarioHead]:
+        if self._monotonic() >= self._heads[0]:
+            self._heads = (self._monotonic() + _REMEMBER_SECONDS, table.heads())
+        return self._heads[1]
 
     def of(self, cid: Cid) -> list[Enrollment]:
         """Return a person's enrollments, present and past."""

@@ -2,7 +2,7 @@
 
 Written as JSON: {"all": […]}, {"any": […]}, {"not": {…}}, or a leaf with exactly one of these keys:
   {"tag": "tag_…"}                                         carries the tag
-  {"field": "profile.gender", "is": "female"}              also in: […], from/to for numbers and days; see FIELDS
+  {"field": "profile.gender", "is": "female"}              also in: […], from/to for numbers; see FIELDS
   {"purchase": {"count_from": 2, "total_from": 15000}}     sums over all purchases; count_to, total_to
   {"date": "purchase.last", "before_days": 90}             at least that many JST days ago; within_days: at most
 A leaf about a value that a person does not have is false, and so is its opposite bound: only `not` turns it.
@@ -135,8 +135,10 @@ def _field(tree: Mapping[str, Any], path: str, _: int) -> Expression:
         return FieldIs(name, (_scalar(tree["is"], f"{path}.is"),))
     if "in" in tree and len(tree) == 2 and isinstance(tree["in"], list):
         return FieldIs(name, tuple(_scalar(value, f"{path}.in[{i}]") for i, value in enumerate(tree["in"])))
-    if ("from" in tree or "to" in tree) and "is" not in tree and "in" not in tree:
-        return FieldBetween(name, _bound(tree, "from", path), _bound(tree, "to", path))
+    if "is" not in tree and "in" not in tree:
+        low, high = _bound(tree, "from", path), _bound(tree, "to", path)
+        if low is not None or high is not None:  # no bound at all would hold for everybody
+            return FieldBetween(name, low, high)
     raise InvalidError("condition.value", path=path)
 
 
@@ -167,6 +169,8 @@ def _purchase(tree: Mapping[str, Any], path: str, _: int) -> Expression:
         low, high = _bound(inner, f"{word}_from", inside), _bound(inner, f"{word}_to", inside)
         if low is not None or high is not None:
             parts.append(FieldBetween(field, low, high))
+    if not parts:  # {"count_from": null} would hold for everybody
+        raise InvalidError("condition.value", path=inside)
     return All(tuple(parts))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, islice
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.customers.service import Customers
@@ -12,12 +12,13 @@ from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.people.model import cid_of
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
-from chalicelib.segments.expression import parse
+from chalicelib.segments.expression import All, Any_, Expression, FieldIs, Not, parse
 from chalicelib.segments.model import FRIEND_PREFIX, KINDS, Person, person_of
 from chalicelib.segments.predicate import compile_predicate
 from chalicelib.settings import settings
 
 _MOST_MERGES = 3
+_BATCH = 100
 
 
 class Segments:
@@ -68,13 +69,31 @@ class Segments:
         self, condition: object, now: datetime, account: AccountKey | None = None, *, segment: int = 0, segments: int = 1
     ) -> Iterator[Person]:
         """Yield the people who fulfil a condition at `now`, from one of `segments` parts of everybody."""
-        predicate = compile_predicate(parse(condition), now, account)
+        expression = parse(condition)
+        predicate = compile_predicate(expression, now, account)
+        asks_for_addresses = _asks_for_addresses(expression)
         items = self._database.scan(settings().core_table, segment=segment, segments=segments)
         persons = (item for item in items if item["pk"].startswith("C#"))
-        for pk, collection in groupby(persons, key=lambda item: item["pk"]):
-            person = person_of(cid_of(pk), {item["sk"]: dict(item) for item in collection})
-            if person.customer.merged_into is None and predicate(person):
-                yield person
+        everybody = (
+            person_of(cid_of(pk), {item["sk"]: dict(item) for item in collection})
+            for pk, collection in groupby(persons, key=lambda item: item["pk"])
+        )
+        living = (person for person in everybody if person.customer.merged_into is None)
+        while batch := list(islice(living, _BATCH)):
+            refused = self._suppressed(batch) if asks_for_addresses else set()
+            yield from (person for person in (_without(person, refused) for person in batch) if predicate(person))
+
+
+def _asks_for_addresses(expression: Expression) -> bool:
+    match expression:
+        case All(parts) | Any_(parts):
+            return any(_asks_for_addresses(part) for part in parts)
+        case Not(part):
+            return _asks_for_addresses(part)
+        case FieldIs(field):
+            return field in ("email.reachable", "sms.reachable")
+        case _:
+            return False
 
 
 def _addresses(person: Person) -> list[tuple[DeliveryChannel, str]]:

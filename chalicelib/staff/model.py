@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,10 @@ SCOPES = (
     "templates:read", "templates:write",
     "tracking:read", "tracking:write",
 )  # fmt: skip
+
+
+# Checked before the look-up: DynamoDB refuses keys that are too long, and that would be our fault and not the caller's.
+_KEY_ID = re.compile(r"enk_[0-9A-Z]{26}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,6 @@ def bearer(header: str) -> tuple[str, str] | None:
     """Return (key id, secret) of an `Authorization: Bearer enk_….secret` header, None when it is not of that form."""
     scheme, _, token = header.partition(" ")
     key_id, _, secret = token.strip().partition(".")
-    if scheme.lower() != "bearer" or not key_id.startswith("enk_") or not secret:
+    if scheme.lower() != "bearer" or not _KEY_ID.match(key_id) or not secret:
         return None
     return key_id, secret

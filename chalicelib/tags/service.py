@@ -14,6 +14,7 @@ from chalicelib.tags import table
 from chalicelib.tags.model import MOST_TAGS, TAGS_SK, Tag, tags_of
 
 _ID = re.compile(r"tag_[0-9A-Za-z]{1,40}\Z")
+_LONGEST_NAME = 100  # a sort key holds 1,024 bytes
 
 
 class Tags:
@@ -30,14 +31,15 @@ class Tags:
         tag = Tag(TagId(tag_id or new_id("tag", now)), name.strip(), folder.strip(), now)
         if not tag.name or not _ID.match(tag.tag_id):
             raise InvalidError("tag.name_empty")
-        if table.take_name(tag.name, tag.tag_id) != tag.tag_id:
+        if len(tag.name) > _LONGEST_NAME:
+            raise InvalidError("tag.name_too_long", most=_LONGEST_NAME)
+        if not table.put(tag):
             raise ConflictError("tag.name_taken", name=tag.name)
-        table.put(tag)
         return tag
 
     def get(self, tag_id: str) -> Tag:
         """Return a tag. Raises NotFoundError(`tag.unknown`)."""
-        tag = table.get(tag_id)
+        tag = table.get(tag_id) if _ID.match(tag_id) else None
         if tag is None:
             raise NotFoundError("tag.unknown", tag_id=tag_id)
         return tag
@@ -48,14 +50,13 @@ class Tags:
 
     def delete(self, tag_id: str) -> None:
         """Remove a tag from the list and free its name. Raises NotFoundError(`tag.unknown`)."""
-        tag = self.get(tag_id)
-        table.delete(tag.tag_id)
-        table.free_name(tag.name)
+        table.delete(self.get(tag_id))
 
     def add(self, cid: Cid, tag_id: str, by: str) -> list[Fact]:
         """Put a tag on a person; the fact comes only the first time. Raises NotFoundError, InvalidError(`tag.too_many`)."""
         tag = self.get(tag_id)
-        if len(self.of(cid)) >= MOST_TAGS:
+        carried = self.of(cid)
+        if tag.tag_id not in carried and len(carried) >= MOST_TAGS:
             raise InvalidError("tag.too_many", most=MOST_TAGS)
         now = self._clock.now()
         if not table.mark(self._database, cid, tag.tag_id, f"{to_text(now)} {by}"):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import PutError
+from pynamodb.exceptions import TransactWriteError
+from pynamodb.transactions import TransactWrite
 
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import Cid, TagId
 from chalicelib.people.model import person_key
 from chalicelib.ports.database import Database, Statement
 from chalicelib.settings import settings
-from chalicelib.storage import ConfigItem, is_lost
+from chalicelib.storage import ConfigItem, connection
 from chalicelib.tags.model import TAGS_SK, Tag
 
 
@@ -32,25 +33,19 @@ def _model(item: TagItem) -> Tag:
     return Tag(TagId(item.sk), item.name, item.folder, from_text(item.created_at))
 
 
-def take_name(name: str, tag_id: TagId) -> str:
-    """Reserve a name; return the id of the tag that holds it."""
+def put(tag: Tag) -> bool:
+    """Write a tag and take its name, both or neither; return False when another tag has the name."""
+    item = TagItem("TAG", tag.tag_id, name=tag.name, folder=tag.folder, created_at=to_text(tag.created_at))
+    name = TagNameItem("TAGNAME", tag.name, tag_id=tag.tag_id)
     try:
-        TagNameItem("TAGNAME", name, tag_id=tag_id).save(condition=TagNameItem.pk.does_not_exist())
-    except PutError as error:
-        if not is_lost(error):
-            raise
-        return str(TagNameItem.get("TAGNAME", name, consistent_read=True).tag_id)
-    return tag_id
-
-
-def free_name(name: str) -> None:
-    """Give a name back."""
-    TagNameItem("TAGNAME", name).delete()
-
-
-def put(tag: Tag) -> None:
-    """Write a tag."""
-    TagItem("TAG", tag.tag_id, name=tag.name, folder=tag.folder, created_at=to_text(tag.created_at)).save()
+        with TransactWrite(connection=connection()) as together:
+            together.save(name, condition=TagNameItem.pk.does_not_exist() | (TagNameItem.tag_id == tag.tag_id))
+            together.save(item)
+    except TransactWriteError as error:
+        if any(reason is not None and reason.code == "ConditionalCheckFailed" for reason in error.cancellation_reasons):
+            return False
+        raise
+    return True
 
 
 def get(tag_id: str) -> Tag | None:
@@ -61,9 +56,11 @@ def get(tag_id: str) -> Tag | None:
         return None
 
 
-def delete(tag_id: str) -> None:
-    """Remove a tag from the list; people keep the mark until they are written next, no condition sees it."""
-    TagItem("TAG", tag_id).delete()
+def delete(tag: Tag) -> None:
+    """Remove a tag from the list and free its name, both or neither; the mark on people stays."""
+    with TransactWrite(connection=connection()) as together:
+        together.delete(TagItem("TAG", tag.tag_id))
+        together.delete(TagNameItem("TAGNAME", tag.name))
 
 
 def everyone() -> list[Tag]:

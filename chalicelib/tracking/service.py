@@ -21,6 +21,7 @@ from chalicelib.tracking.model import CLICK, OPEN, OPT_OUT, Origin, TrackedLink,
 
 SIGNING_SECRET = "signing"
 _ID = re.compile(r"[a-z0-9_]{1,40}\Z")
+_UNSAFE = re.compile(r"[\x00-\x20\x7f]")  # the address goes into a header
 _REMEMBER_SECONDS = 30.0
 
 
@@ -39,8 +40,11 @@ class Tracking:
         """Make a link. Raises InvalidError(`link.id_malformed`, `link.url_malformed`), ConflictError(`link.taken`)."""
         if not _ID.match(link_id):
             raise InvalidError("link.id_malformed")
-        parts = urlsplit(url)
-        if parts.scheme not in ("https", "http") or not parts.hostname or len(url) > 2000:
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise InvalidError("link.url_malformed") from error
+        if _UNSAFE.search(url) or parts.scheme not in ("https", "http") or not parts.hostname or len(url) > 2000:
             raise InvalidError("link.url_malformed")
         link = TrackedLink(link_id, name, url, self._clock.now())
         if not table.create(link):

@@ -11,7 +11,7 @@ from chalicelib.kernel.clock import Clock, to_text
 from chalicelib.ports.database import Database
 from chalicelib.webhook_log import table
 
-_MOST_RAW = 300_000  # an item takes 400 KB; a longer event is kept cut, with its length
+_MOST_RAW = 300_000  # bytes: an item takes 400 KB; a longer event is kept cut, with its length
 
 
 class WebhookLog:
@@ -30,10 +30,12 @@ class WebhookLog:
         self, account: str, event_id: str, kind: str, at: datetime, received_at: datetime, raw: Mapping[str, Any]
     ) -> None:
         """Keep an event as worked through; the same when repeated."""
-        text = json.dumps(raw, ensure_ascii=False)
+        # Half a surrogate pair, which JSON allows and UTF-8 does not, becomes a question mark.
+        text = json.dumps(raw, ensure_ascii=False).encode("utf-8", "replace")
         expires = self._clock.now() + self._keep
         values = {"account": account, "kind": kind, "at": to_text(at), "received_at": to_text(received_at)}
-        table.put(self._database, event_id, {**values, "raw": text[:_MOST_RAW], "length": len(text)}, expires)
+        kept = text[:_MOST_RAW].decode("utf-8", "ignore")
+        table.put(self._database, event_id, {**values, "raw": kept, "length": len(text)}, expires)
 
     def get(self, event_id: str) -> dict[str, Any] | None:
         """Return an event as it came, None when it is unknown or too old."""

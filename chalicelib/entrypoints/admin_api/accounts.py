@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
+import msgspec
+
+from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint
 from chalicelib.kernel.errors import DeniedError
 from chalicelib.line_accounts.model import LineAccount
 from chalicelib.staff.model import ApiKey
@@ -14,10 +17,11 @@ class AccountBody(Body, kw_only=True):
     """A Messaging API channel; the secret goes to Secrets Manager and is never shown again."""
 
     key: str
-    name: str
-    channel_id: str
-    channel_secret: str
-    member_login_url: str = ""
+    name: Name
+    channel_id: Name
+    channel_secret: Name
+    # Goes onto a button in LINE: 1,000 characters at most (line-openapi, URIAction.uri), of which the link token needs some.
+    member_login_url: Annotated[str, msgspec.Meta(pattern=r"^(https?://\S+)?$", max_length=700)] = ""
 
 
 class SecretBody(Body, kw_only=True):
@@ -95,7 +99,7 @@ def rotate_line_account_secret(call: Call[SecretBody]) -> AccountView:
 class KeyBody(Body, kw_only=True):
     """A key for one system or person."""
 
-    name: str
+    name: Name
     scopes: list[str]
 
 

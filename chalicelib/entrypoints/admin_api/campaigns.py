@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from chalicelib.campaigns.model import Campaign
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
+from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint, instant
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.errors import InvalidError
 
@@ -15,7 +15,7 @@ from chalicelib.kernel.errors import InvalidError
 class CampaignBody(Body, kw_only=True):
     """A campaign. condition: whom it is for, {"tag": "tag_…"} or a tree; account: the LINE account, empty for any."""
 
-    name: str
+    name: Name
     channel: Literal["line", "email", "sms", "postal"]
     template_id: str
     condition: dict[str, Any]
@@ -142,8 +142,8 @@ def estimate_campaign(call: Call[None]) -> EstimateView:
 )  # fmt: skip
 def send_campaign(call: Call[SendBody]) -> CampaignView:
     """Schedule or start a campaign."""
-    if call.body.send_at is not None and call.body.send_at.tzinfo is None:
-        raise InvalidError("time.malformed", given=call.body.send_at.isoformat())
+    if call.body.send_at is not None:
+        instant(call.body.send_at, InvalidError("time.malformed", given=call.body.send_at.isoformat()))
     campaign, steps = call.world.campaigns.schedule(call.path["campaign_id"], call.body.send_at)
     enqueue(steps, call.world)
     return _view(campaign)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from chalicelib.customers.model import PROFILE_FIELDS, Customer, DeliveryChannel, clean
-from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
+from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint, instant
 from chalicelib.friends.model import Friend
 from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, customer_id, parse_customer_id
@@ -17,6 +17,13 @@ from chalicelib.orders.model import Order
 from chalicelib.reactions import react
 
 Scalar = str | int | float | bool
+# The same within what DynamoDB keeps and JSON's readers understand.
+_GivenScalar = (
+    Annotated[str, msgspec.Meta(max_length=500)]
+    | Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
+    | Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+    | bool
+)
 
 
 class ConsentView(View, kw_only=True):
@@ -74,7 +81,7 @@ class CustomerBody(Body, kw_only=True):
     city: str | UnsetType = UNSET
     address: str | UnsetType = UNSET
     building: str | UnsetType = UNSET
-    attributes: dict[str, Scalar] | UnsetType = UNSET
+    attributes: dict[Annotated[str, msgspec.Meta(min_length=1, max_length=100)], _GivenScalar] | UnsetType = UNSET
 
 
 def _values(body: CustomerBody) -> dict[str, Any]:
@@ -184,11 +191,11 @@ def set_consent(call: Call[ConsentBody]) -> None:
 class OrderBody(Body, kw_only=True):
     """A purchase."""
 
-    order_no: str
+    order_no: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,64}$")]
     member_no: str
     ordered_at: datetime
-    amount_yen: int
-    products: list[str] = []
+    amount_yen: Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]  # negative: goods taken back
+    products: list[Annotated[str, msgspec.Meta(min_length=1, max_length=100)]] = []
     shop: str = ""
 
 
@@ -223,9 +230,8 @@ class OrderTaken(View, kw_only=True):
 def take_order(call: Call[OrderBody]) -> OrderTaken:
     """Take an order."""
     given = call.body
-    if given.ordered_at.tzinfo is None:
-        raise InvalidError("order.time_malformed", field="ordered_at")
-    customer = call.world.customers.by_member_no(given.member_no)
+    instant(given.ordered_at, InvalidError("order.time_malformed", field="ordered_at"))
+    customer = call.world.customers.by_member_no(clean("member_no", given.member_no) or "-")
     order = Order(given.order_no, customer.cid, given.ordered_at, given.amount_yen, tuple(given.products), given.shop)
     facts, strangers = call.world.orders.take([order])
     if strangers:

@@ -6,20 +6,25 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import unquote
 
 import msgspec
 
 from chalicelib.entrypoints.problems import problem_of
 from chalicelib.idempotency.service import Answer
-from chalicelib.kernel.errors import DeniedError, DomainError, InvalidError, PortError
+from chalicelib.kernel.errors import DeniedError, DomainError, InvalidError, NotFoundError, TemporaryError
 from chalicelib.observability import count, error
 from chalicelib.staff.model import SCOPES, Principal
 from chalicelib.wiring import World
 
 B = TypeVar("B")
 PREFIX = "/v1"
+_MOST_IN_ADDRESS = 500
+_MOST_BODY = 300_000  # what comes in must fit into one item of DynamoDB, which takes 400 KB
+# What a person types as a name; tags are even found by it.
+Name = Annotated[str, msgspec.Meta(max_length=200)]
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,64}\Z")
 
 
@@ -45,9 +50,16 @@ class Call(Generic[B]):
     def size(self) -> int:
         """Return how many items a page shall have. Raises InvalidError(`api.parameter_malformed`)."""
         text = self.query.get("limit") or "50"
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100:
+        if not re.fullmatch("[0-9]{1,3}", text) or not 1 <= int(text) <= 100:
             raise InvalidError("api.parameter_malformed", name="limit")
         return int(text)
+
+
+def instant(moment: datetime, refusal: InvalidError) -> datetime:
+    """Return a moment that a body brought. Raises `refusal` when it has no zone or lies where no calendar of ours reaches."""
+    if moment.tzinfo is None or not 1970 < moment.year < 2200:
+        raise refusal
+    return moment
 
 
 Handler = Callable[[Any], Any]
@@ -125,7 +137,7 @@ def serve(found: Endpoint, incoming: Incoming, here: World) -> Outgoing:
     except DomainError as refused:
         count("ApiRefused", Code=refused.code)
         return _problem(problem_of(refused))
-    except PortError:
+    except TemporaryError:
         error("an API call failed on something outside", path=found.path, method=found.method)
         return _problem(_fault(503, "api.unavailable", "一時的に処理できません。しばらくしてからもう一度お試しください。"))
     except Exception:  # noqa: BLE001 - the door: nobody gets to see a stack trace
@@ -135,6 +147,14 @@ def serve(found: Endpoint, incoming: Incoming, here: World) -> Outgoing:
 
 def _serve(found: Endpoint, incoming: Incoming, here: World, principal: Principal) -> Outgoing:
     path = {name: unquote(value) for name, value in incoming.path.items()}
+    # DynamoDB takes keys of 1,024 bytes; nothing of ours has a name that long.
+    if any(len(value.encode("utf-8", "replace")) > _MOST_IN_ADDRESS for value in path.values()):
+        raise NotFoundError("resource.unknown")
+    for name, value in incoming.query.items():
+        if len(value.encode("utf-8", "replace")) > _MOST_IN_ADDRESS:
+            raise InvalidError("api.parameter_malformed", name=name[:50])
+    if len(incoming.body) > _MOST_BODY:
+        raise InvalidError("api.body_malformed", path="$", problem=f"more than {_MOST_BODY} bytes")
     body = _decoded(found, incoming.body)
     if not found.idempotent:
         return _answer(found, found.handler(Call(here, principal, path, incoming.query, body)))

@@ -25,6 +25,8 @@ from chalicelib.wiring import world
 blueprint = Blueprint(__name__)
 ROOMS = (accounts, campaigns, customers, imports, operations, scenarios, tags, templates, tracking)
 _BODIES = ["application/json"]
+# Answers hold personal data and, once, new keys: no proxy and no browser keeps them or takes them for a page.
+_SAFE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def _route(found: Endpoint) -> Callable[..., Response]:
@@ -33,7 +35,7 @@ def _route(found: Endpoint) -> Callable[..., Response]:
         headers = {name.lower(): value for name, value in request.headers.items()}
         incoming = Incoming(headers, path, dict(request.query_params or {}), raw_bytes(request))
         out = serve(found, incoming, world())
-        return Response(body=out.body.decode(), status_code=out.status, headers={"Content-Type": out.content_type})
+        return Response(body=out.body.decode(), status_code=out.status, headers={**_SAFE, "Content-Type": out.content_type})
 
     return answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from chalicelib.entrypoints.admin_api.customers import cid_in
-from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
+from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint
 from chalicelib.reactions import react
 from chalicelib.tags.model import Tag
 
@@ -13,8 +13,8 @@ from chalicelib.tags.model import Tag
 class TagBody(Body, kw_only=True):
     """A new tag."""
 
-    name: str
-    folder: str = ""
+    name: Name
+    folder: Name = ""
 
 
 class TagView(View, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
+from chalicelib.kernel.errors import InvalidError
 from chalicelib.tracking.model import TrackedLink
 
 
@@ -52,4 +53,6 @@ def list_links(call: Call[None]) -> TrackedLinkList:
 )
 def create_link(call: Call[TrackedLinkBody]) -> TrackedLinkView:
     """Make a link."""
+    if any(char <= " " or char == "\x7f" for char in call.body.url):  # urlsplit overlooks them; they would go into a header
+        raise InvalidError("link.url_malformed")
     return _view(call.world.tracking.create_link(call.body.link_id, call.body.name, call.body.url))

@@ -1,0 +1,265 @@
+"""Campaigns: whoever is meant gets it once, whatever fires twice, dies half way or runs out of messages."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.campaigns.model import CampaignState
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.entrypoints import workers
+from chalicelib.entrypoints.steps import enqueue
+from chalicelib.kernel.errors import ConflictError, QuotaExceededError, TemporaryError
+from chalicelib.kernel.ids import Cid
+from chalicelib.settings import settings
+from tests.builders import Stage
+from tests.fakes.runner import Runner
+
+NOON = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
+EVERYBODY = {"all": []}
+
+
+@pytest.fixture
+def runner(stage: Stage) -> Runner:
+    stage.clock.set(NOON)
+    stage.template("tpl_news", "news")
+    return Runner(stage)
+
+
+def crowd(stage: Stage, numbers: range) -> list[Cid]:
+    """Enter many friends at once."""
+    items = [
+        {
+            "pk": f"C#{n}", "sk": "FR#main", "line_user_id": f"U{n:032x}", "state": "following",
+            "first_seen_at": "2026-11-01T00:00:00.000Z", "state_at": "2026-11-01T00:00:00.000Z", "display_name": "x",
+        }
+        for n in numbers
+    ]  # fmt: skip
+    stage.world.database.put_many(settings().core_table, items)
+    return [Cid(n) for n in numbers]
+
+
+def campaign(stage: Stage, send_at: datetime | None = None, condition: Any = EVERYBODY, **more: Any) -> str:
+    made = stage.world.campaigns.create("news", DeliveryChannel.LINE, "tpl_news", condition, **more)
+    _, steps = stage.world.campaigns.schedule(made.campaign_id, send_at)
+    enqueue(steps, stage.world)
+    return made.campaign_id
+
+
+def received(stage: Stage) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for _, body, _ in stage.line.sent:
+        found.update(body["to"] if isinstance(body["to"], list) else [body["to"]])
+    return found
+
+
+def state(stage: Stage, campaign_id: str) -> CampaignState:
+    return stage.world.campaigns.get(campaign_id).state
+
+
+def test_a_campaign_to_a_tag_reaches_those_who_carry_it(stage: Stage, runner: Runner) -> None:
+    cids = crowd(stage, range(1000, 1010))
+    tag = stage.world.tags.create("vip").tag_id
+    for cid in cids[:3]:
+        stage.world.tags.add(cid, tag, "test")
+    campaign_id = campaign(stage, condition={"tag": tag})
+    runner.days(0.01)
+    assert received(stage) == {f"U{cid:032x}": 1 for cid in cids[:3]}
+    assert state(stage, campaign_id) is CampaignState.SENT
+
+
+def test_a_scheduled_campaign_leaves_at_its_time_and_not_before(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(1000, 1005))
+    campaign(stage, NOON + timedelta(hours=5))
+    runner.days(4.9 / 24)
+    assert received(stage) == {}
+    runner.days(0.2 / 24)
+    assert set(received(stage).values()) == {1}
+
+
+def test_everything_may_fire_twice(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(1000, 1020))
+    campaign_id = campaign(stage)
+    put = stage.work.put
+
+    def twice(body: str, attributes: dict[str, str], delay_seconds: int = 0) -> None:
+        put(body, attributes)
+        if body not in seen:
+            seen.add(body)
+            put(body, attributes)
+
+    seen: set[str] = set()
+    stage.work.put = twice  # type: ignore[method-assign]
+    workers.tick({"kind": "campaign", "campaign_id": campaign_id}, stage.world)
+    # As the door does it: a step that fails comes again.
+    for _ in range(500):
+        if not stage.work.messages:
+            break
+        body, attributes = stage.work.messages.pop(0)
+        answer = workers.handle({"Records": [{"messageId": "m", "body": body}]}, stage.world)
+        if answer["batchItemFailures"]:
+            stage.work.messages.append((body, attributes))
+    assert (len(received(stage)), set(received(stage).values())) == (20, {1})
+    assert state(stage, campaign_id) is CampaignState.SENT
+
+
+class Crash(BaseException):
+    """The process dies: nothing may catch it."""
+
+
+def test_a_crash_before_any_write_loses_and_doubles_nobody(stage: Stage, runner: Runner) -> None:
+    """Every step of the queue dies at a point that moves on with each try, and SQS brings it again."""
+    cids = crowd(stage, range(1000, 1024))
+    campaign_id = campaign(stage)
+    database = stage.world.database
+    real = {name: getattr(database, name) for name in ("execute", "put_many")}
+    left = [0]
+
+    def dying(name: str) -> Any:
+        def call(*args: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Crash
+            return real[name](*args)
+
+        return call
+
+    for name in real:
+        setattr(database, name, dying(name))
+    put = stage.work.put
+    stage.work.put = lambda *args, **more: (_ for _ in ()).throw(Crash) if left[0] == 1 else put(*args, **more)  # type: ignore[method-assign,misc]
+    tries = 0
+    while stage.work.messages:
+        body, attributes = stage.work.messages.pop(0)
+        for left[0] in range(1, 40):
+            tries += 1
+            try:
+                enqueue(workers.do(json.loads(body), stage.world), stage.world)
+                break
+            except Crash:
+                continue
+        else:
+            pytest.fail(f"{body} never ends")
+    assert tries > 60
+    assert received(stage) == {f"U{cid:032x}": 1 for cid in cids}
+    assert state(stage, campaign_id) is CampaignState.SENT
+
+
+def test_a_crash_before_the_first_pages_are_queued_does_not_strand_the_campaign(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(1000, 1010))
+    campaign_id = campaign(stage)
+    stage.work.messages.clear()
+    stage.world.campaigns.start(campaign_id)
+    for part in range(4):
+        stage.world.campaigns.freeze(campaign_id, part)  # its last answer is lost
+    enqueue(stage.world.campaigns.freeze(campaign_id, 3), stage.world)
+    runner.days(0.01)
+    assert set(received(stage).values()) == {1}
+    assert state(stage, campaign_id) is CampaignState.SENT
+
+
+def test_a_campaign_called_off_before_its_time_reaches_nobody(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(1000, 1005))
+    campaign_id = campaign(stage, NOON + timedelta(hours=1))
+    stage.world.campaigns.cancel(campaign_id)
+    workers.tick({"kind": "campaign", "campaign_id": campaign_id}, stage.world)
+    runner.days(1)
+    assert received(stage) == {}
+    with pytest.raises(ConflictError):
+        stage.world.campaigns.cancel(campaign_id)
+
+
+def test_calling_off_half_way_stops_what_has_not_been_claimed_and_stays_called_off(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(1000, 1016))
+    campaign_id = campaign(stage)
+    send, sent = stage.line.send, [0]
+
+    def and_cancel(*args: Any, **more: Any) -> Any:
+        sent[0] += 1
+        if sent[0] == 3:
+            stage.world.campaigns.cancel(campaign_id)
+        return send(*args, **more)
+
+    stage.line.send = and_cancel  # type: ignore[method-assign]
+    runner.days(0.01)
+    assert len(stage.line.sent) == 3
+    assert state(stage, campaign_id) is CampaignState.CANCELLED
+
+
+@pytest.mark.parametrize("accepted", [0, 1, 3])
+def test_used_up_messages_park_it_and_resuming_reaches_the_rest_once(stage: Stage, runner: Runner, accepted: int) -> None:
+    cids = crowd(stage, range(1000, 1032))
+    campaign_id = campaign(stage)
+    stage.line.problems = [*[None] * accepted, *[QuotaExceededError("You have reached your monthly limit.")] * 50]
+    runner.days(1)
+    assert state(stage, campaign_id) is CampaignState.PARKED
+    stage.line.problems = []
+    stage.clock.advance(days=20)
+    _, steps = stage.world.campaigns.resume(campaign_id)
+    enqueue(steps, stage.world)
+    runner.days(1)
+    assert received(stage) == {f"U{cid:032x}": 1 for cid in cids}
+    assert state(stage, campaign_id) is CampaignState.SENT
+
+
+def test_who_opts_out_while_it_is_parked_gets_nothing_although_his_batch_was_frozen(stage: Stage, runner: Runner) -> None:
+    cids = crowd(stage, range(1000, 1032))
+    campaign_id = campaign(stage)
+    stage.line.problems = [QuotaExceededError("You have reached your monthly limit.")] * 50
+    runner.days(1)
+    stage.line.problems = []
+    frozen = stage.world.ledger.open_batches(stage.clock.now())
+    assert frozen
+    for cid in cids[:16]:
+        stage.world.customers.set_consent(cid, DeliveryChannel.LINE, opted_out=True, source="phone")
+    _, steps = stage.world.campaigns.resume(campaign_id)
+    enqueue(steps, stage.world)
+    runner.days(1)
+    assert received(stage) == {f"U{cid:032x}": 1 for cid in cids[16:]}
+
+
+def test_outside_its_hours_a_campaign_waits_for_the_morning(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(1000, 1010))
+    stage.clock.set(datetime(2026, 12, 1, 14, 0, tzinfo=UTC))  # 23:00 in Japan
+    campaign_id = campaign(stage, window=("09:00", "21:00"))
+    runner.until(datetime(2026, 12, 1, 23, 59, tzinfo=UTC))
+    assert received(stage) == {}
+    runner.until(datetime(2026, 12, 2, 0, 5, tzinfo=UTC))
+    assert (len(received(stage)), set(received(stage).values())) == (10, {1})
+    assert state(stage, campaign_id) is CampaignState.SENT
+
+
+def test_the_report_says_what_an_independent_count_says(stage: Stage, runner: Runner) -> None:
+    cids = crowd(stage, range(1000, 1040))
+    campaign_id = campaign(stage, NOON + timedelta(hours=1))
+    workers.do({"op": "campaign_start", "campaign_id": campaign_id}, stage.world)
+    for part in range(4):
+        last = stage.world.campaigns.freeze(campaign_id, part)
+    for cid in cids[:5]:
+        stage.world.customers.set_consent(cid, DeliveryChannel.LINE, opted_out=True, source="phone")
+    stage.world.database.put_many(
+        settings().core_table,
+        [{"pk": f"C#{cid}", "sk": "FR#main", "line_user_id": f"U{cid:032x}", "state": "blocked", "first_seen_at": "2026-11-01T00:00:00.000Z"} for cid in cids[5:8]],
+    )  # fmt: skip
+    enqueue(last, stage.world)
+    runner.days(1)
+    report = stage.world.campaigns.report(campaign_id)
+    assert (report.audience, report.sent, report.waiting) == (40, len(received(stage)), 0)
+    assert (report.sent, report.skipped) == (32, {"opted_out": 5, "blocked": 3})
+
+
+def test_a_shard_of_several_pages_reaches_everybody_once_in_spite_of_time_outs(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(8000, 16000, 8))
+    campaign_id = campaign(stage)
+    stage.line.problems = [None, TemporaryError("time-out", maybe_done=True)]
+    while stage.work.messages:
+        body, attributes = stage.work.messages.pop(0)
+        if workers.handle({"Records": [{"messageId": "m", "body": body}]}, stage.world)["batchItemFailures"]:
+            stage.work.messages.append((body, attributes))
+    assert (len(received(stage)), set(received(stage).values())) == (1000, {1})
+    assert len(stage.line.sent) == 2
+    assert state(stage, campaign_id) is CampaignState.SENT

@@ -1,0 +1,188 @@
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from chalicelib.customers.model import PROFILE_FIELDS, Consent, DeliveryChannel, Gender, clean
+from chalicelib.kernel.clock import to_text
+from chalicelib.kernel.errors import InvalidError, NotFoundError
+from chalicelib.kernel.facts import OptedOut
+from tests.builders import MAIN, Stage
+from tests.rooms.crashes import every_crash
+
+WHOLE: dict[str, Any] = {
+    "member_no": "M1", "name": "山田花子", "name_kana": "ヤマダハナコ", "birthday": date(1990, 2, 28), "gender": Gender.FEMALE,
+    "email": "hanako@shop.test", "phone": "+819012345678", "postal_code": "100-0001", "prefecture": "東京都", "city": "千代田区",
+    "address": "千代田1-1", "building": "縁ビル", "attributes": {"rank": "gold", "points": 12, "ratio": 0.5, "vip": True},
+}  # fmt: skip
+
+
+def test_every_field_comes_back_as_it_was_saved(stage: Stage) -> None:
+    customer, is_new = stage.world.customers.save(WHOLE)
+    assert is_new
+    assert set(WHOLE) == set(PROFILE_FIELDS)
+    assert {name: getattr(customer.profile, name) for name in WHOLE} == WHOLE
+    assert stage.world.customers.by_member_no("M1") == customer
+    assert customer.created_at == to_text(stage.clock.now())
+
+
+def test_saving_again_changes_what_is_given_and_leaves_the_rest(stage: Stage) -> None:
+    first, _ = stage.world.customers.save(WHOLE)
+    stage.clock.advance(days=1)
+    second, is_new = stage.world.customers.save({"member_no": "M1", "city": "港区"})
+    assert not is_new
+    assert second.cid == first.cid
+    assert second.created_at == first.created_at
+    assert second.profile.city == "港区"
+    assert second.profile.name == "山田花子"
+
+
+def test_a_none_removes_a_field_and_may_stand_beside_a_change(stage: Stage) -> None:
+    stage.world.customers.save(WHOLE)
+    given = {name: None for name in WHOLE if name not in ("member_no", "name")}
+    customer, _ = stage.world.customers.save({"member_no": "M1", "name": "田中花子", **given})
+    assert customer.profile.name == "田中花子"
+    assert customer.profile.birthday is None
+    assert customer.profile.email == ""
+    assert customer.profile.attributes == {}
+    assert stage.world.customers.save({"member_no": "M9", "email": None})[0].profile.email == ""
+    only = stage.world.customers.change(customer.cid, {"name": None})
+    assert (only.profile.name, only.profile.member_no) == ("", "M1")
+    assert stage.world.customers.change(customer.cid, {}) == only
+
+
+def test_the_later_of_two_rows_for_one_member_wins_field_by_field(stage: Stage) -> None:
+    rows = [{"member_no": "M1", "name": "一", "city": "港区"}, {"member_no": "M2"}, {"member_no": "M1", "name": "二"}]
+    saved = stage.world.customers.save_many(rows)
+    assert saved[0] == saved[2]
+    assert (saved[0][0].profile.name, saved[0][0].profile.city) == ("二", "港区")
+    assert [is_new for _, is_new in stage.world.customers.save_many(rows)] == [False] * 3
+
+
+def test_many_are_saved_over_several_batches(stage: Stage) -> None:
+    saved = stage.world.customers.save_many([{"member_no": f"M{i}", "name": str(i)} for i in range(130)])
+    assert len({customer.cid for customer, _ in saved}) == 130
+    assert all(customer.profile.name == str(i) for i, (customer, _) in enumerate(saved))
+
+
+def test_a_crash_anywhere_while_saving_is_healed_by_the_next_try(stage: Stage) -> None:
+    def scene(number: int) -> Callable[[], Any]:
+        return lambda: stage.world.customers.save({"member_no": f"M{number}", "name": "花子", "city": None})
+
+    for number, _, again in every_crash(scene):
+        again()
+        customer = stage.world.customers.by_member_no(f"M{number}")
+        assert customer.profile.name == "花子"
+        assert customer.created_at
+
+
+def test_a_member_number_cannot_be_changed(stage: Stage) -> None:
+    cid = stage.customer("M1")
+    friend = stage.friend()
+    for member_no in ("M2", None):
+        with pytest.raises(InvalidError, match="member_no_fixed"):
+            stage.world.customers.change(cid, {"member_no": member_no})
+    with pytest.raises(InvalidError, match="member_no_fixed"):
+        stage.world.customers.change(friend, {"member_no": "M1"})
+
+
+def test_who_was_never_numbered_is_unknown(stage: Stage) -> None:
+    stage.customer("M1")
+    for cid in (0, -1, 10**6):
+        with pytest.raises(NotFoundError, match="customer.unknown"):
+            stage.world.customers.get(cid)
+    for member_no in ("M2", "", "長" * 3000):
+        with pytest.raises(NotFoundError, match="customer.unknown"):
+            stage.world.customers.by_member_no(member_no)
+
+
+def walk(stage: Stage, size: int) -> list[list[str]]:
+    pages, cursor = [], None
+    while True:
+        page = stage.world.customers.page(cursor, size)
+        pages.append([customer.profile.member_no for customer in page.items])
+        cursor = page.next_cursor
+        if cursor is None:
+            return pages
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_pages_show_every_customer_once_in_order_over_gaps(stage: Stage, size: int) -> None:
+    wanted = []
+    for i in range(30):
+        if i % 3 == 1:
+            stage.world.people.find_or_number_many(f"line#main#{i}-{j}" for j in range(i))  # friends who are no members
+        else:
+            stage.customer(f"M{i:02d}")
+            wanted.append(f"M{i:02d}")
+    pages = walk(stage, size)
+    assert [member_no for page in pages for member_no in page] == wanted
+    assert all(len(page) <= size for page in pages)
+
+
+def test_a_page_of_nobody_is_empty_and_the_last(stage: Stage) -> None:
+    assert walk(stage, 10) == [[]]
+    stage.friend()
+    assert walk(stage, 10) == [[]]
+
+
+@pytest.mark.parametrize("cursor", ["!", "bm90anNvbg", "eyJhIjoxfQ"])
+def test_a_forged_cursor_is_refused(stage: Stage, cursor: str) -> None:
+    with pytest.raises(InvalidError, match="cursor.malformed"):
+        stage.world.customers.page(cursor)
+
+
+def test_a_customer_whose_entry_was_cut_short_before_a_link_is_listed(stage: Stage) -> None:
+    stage.world.people.find_or_number("member#M1")  # and here the import died
+    friend = stage.friend()
+    stage.world.people.mark_merged(friend, stage.world.customers.by_member_no("M1").cid)
+    stage.world.customers.save({"member_no": "M1", "name": "花子"})
+    assert walk(stage, 10) == [["M1"]]
+
+
+def test_a_refusal_keeps_when_and_where_it_was_given(stage: Stage) -> None:
+    cid = stage.customer("M1", email="a@b.test")
+    facts = stage.world.customers.set_consent(cid, DeliveryChannel.EMAIL, opted_out=True, source="one-click 配信 1")
+    at = to_text(stage.clock.now())
+    customer = stage.world.customers.get(cid)
+    assert customer.consents == {DeliveryChannel.EMAIL: Consent(True, at, "one-click 配信 1")}
+    assert customer.has_opted_out(DeliveryChannel.EMAIL)
+    assert not customer.has_opted_out(DeliveryChannel.LINE)
+    assert [(type(fact), fact.cid, fact.at) for fact in facts] == [(OptedOut, cid, stage.clock.now())]
+    assert customer.profile.email == "a@b.test"
+
+
+def test_a_consent_given_again_lifts_the_refusal_with_its_own_proof(stage: Stage) -> None:
+    cid = stage.customer("M1")
+    stage.world.customers.set_consent(cid, DeliveryChannel.SMS, opted_out=True, source="x")
+    stage.clock.advance(days=1)
+    assert stage.world.customers.set_consent(cid, DeliveryChannel.SMS, opted_out=False, source="") == []
+    assert stage.world.customers.get(cid).consents[DeliveryChannel.SMS] == Consent(False, to_text(stage.clock.now()), "")
+
+
+def test_a_friend_who_is_no_customer_can_refuse(stage: Stage) -> None:
+    cid = stage.friend()
+    stage.world.customers.set_consent(cid, DeliveryChannel.LINE, opted_out=True, source="line postback")
+    assert not stage.world.segments.load([cid], [MAIN])[cid].can_reach(DeliveryChannel.LINE, MAIN)
+    assert walk(stage, 10) == [[]]
+
+
+def test_a_suppressed_address_is_refused_however_it_is_written(stage: Stage) -> None:
+    customers, email = stage.world.customers, DeliveryChannel.EMAIL
+    customers.suppress(email, "Hanako@Shop.test ", "bounce")
+    asked = [(email, "hanako@shop.test"), (email, "HANAKO@SHOP.TEST"), (email, "other@shop.test"), (email, "")]
+    assert customers.suppressed(asked) == set(asked[:2])
+    assert customers.suppressed([(DeliveryChannel.SMS, "hanako@shop.test")]) == set()
+
+
+def test_a_suppressed_address_is_nobodys_way(stage: Stage) -> None:
+    stage.world.customers.suppress(DeliveryChannel.EMAIL, "a@b.test", "complaint")
+    one, two = stage.customer("M1", email="a@b.test"), stage.customer("M2", email="A@B.test")
+    people = stage.world.segments.load([one, two], [])
+    assert not people[one].can_reach(DeliveryChannel.EMAIL)
+    assert not people[two].can_reach(DeliveryChannel.EMAIL)
+
+
+def test_an_email_address_is_kept_in_lower_case() -> None:
+    assert clean("email", " Ｈanako@Shop.TEST ") == "hanako@shop.test"

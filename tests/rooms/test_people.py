@@ -1,0 +1,107 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.people import service
+from chalicelib.people.model import cid_of, line_identity, member_identity, person_key
+from chalicelib.people.service import People
+from tests.builders import HANAKO, MAIN, Stage
+from tests.rooms.crashes import every_crash
+
+
+def test_it_gives_threads_that_share_a_process_different_numbers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = stage.world.people
+
+    def slow_range(*bounds: int) -> range:
+        time.sleep(0.002)  # another thread gets its turn while a block is being taken in
+        return range(*bounds)
+
+    monkeypatch.setattr(service, "range", slow_range, raising=False)
+    with ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(lambda i: people.find_or_number(f"member#{i}")[0], range(120)))
+    assert len(set(numbers)) == 120
+    assert max(numbers) <= people.highest()
+
+
+def test_it_gives_two_who_ask_at_once_for_one_person_the_same_number(stage: Stage) -> None:
+    rooms = [People(stage.world.database, stage.clock) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for round_ in range(5):
+            answers = list(pool.map(lambda room, i=round_: room.find_or_number(f"member#{i}"), rooms))
+            assert len({cid for cid, _ in answers}) == 1
+            assert sum(is_new for _, is_new in answers) == 1
+
+
+def test_it_numbers_many_who_are_asked_for_at_once_each_only_once(stage: Stage) -> None:
+    identities = [member_identity(str(i)) for i in range(60)]
+    rooms = [People(stage.world.database, stage.clock) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda room: room.find_or_number_many([*identities, identities[0]]), rooms))
+    assert all(answer == answers[0] for answer in answers)
+    assert len(set(answers[0].values())) == 60
+    assert stage.world.people.find_many(identities) == answers[0]
+
+
+def test_it_finds_nobody_behind_an_unknown_identity(stage: Stage) -> None:
+    assert stage.world.people.find("member#unknown") is None
+    assert stage.world.people.find_many(["member#unknown"]) == {}
+    assert stage.world.people.highest() == 0
+
+
+def test_a_crash_anywhere_while_numbering_leaves_one_number(stage: Stage) -> None:
+    def scene(number: int):
+        room = People(stage.world.database, stage.clock)
+        return lambda: room.find_or_number(f"member#{number}")
+
+    for number, _, again in every_crash(scene):
+        cid, _ = again()
+        assert stage.world.people.find(f"member#{number}") == cid
+
+
+def test_a_pointer_moves_only_from_where_it_is_expected(stage: Stage) -> None:
+    people = stage.world.people
+    identity = line_identity(MAIN, HANAKO)
+    one, _ = people.find_or_number(identity)
+    two, _ = people.find_or_number("member#2")
+    three, _ = people.find_or_number("member#3")
+    assert people.move(identity, one, two)
+    assert people.move(identity, one, two), "told twice"
+    assert not people.move(identity, one, three)
+    assert people.find(identity) == two
+
+
+def test_an_identity_can_be_given_to_a_known_person_once(stage: Stage) -> None:
+    people = stage.world.people
+    cid, _ = people.find_or_number("member#1")
+    assert people.number_identity("line#main#U1", cid)
+    assert people.number_identity("line#main#U1", cid), "told twice"
+    assert not people.number_identity("line#main#U1", people.find_or_number("member#2")[0])
+
+
+def test_merge_marks_stand_on_both_profiles_and_can_be_taken_back(stage: Stage) -> None:
+    people = stage.world.people
+    member = stage.customer("M1")
+    one, two = (people.find_or_number(f"line#main#{i}")[0] for i in range(2))
+    for old in (one, two, one):
+        people.mark_merged(old, member)
+    assert stage.world.customers.get(one).cid == member
+    assert stage.world.customers.get(member).aliases == (one, two)
+    people.unmark_merged(one, member)
+    people.unmark_merged(one, member)
+    assert stage.world.customers.get(one).cid == one
+    assert stage.world.customers.get(member).aliases == (two,)
+
+
+def test_taking_back_an_old_merge_leaves_a_newer_one(stage: Stage) -> None:
+    people = stage.world.people
+    first, second = stage.customer("M1"), stage.customer("M2")
+    friend, _ = people.find_or_number("line#main#1")
+    people.mark_merged(friend, first)
+    people.mark_merged(friend, second)
+    people.unmark_merged(friend, first)
+    assert stage.world.customers.get(friend).cid == second
+
+
+def test_a_person_key_can_be_read_back() -> None:
+    assert cid_of(person_key(987)) == 987
