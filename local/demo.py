@@ -67,7 +67,9 @@ class Demo:
         set_clock(folder / "clock.json", START, _STILL)
         self.line = LineSimulator(seed=seed, clock_file=folder / "clock.json")
         self.line.start()
-        self.stack = LocalStack(folder, line_url=self.line.url, parameters={"LogLevel": "WARNING"})
+        # Real seconds that a killed worker's messages stay hidden.
+        hidden = {"EventsVisibilitySeconds": "8", "WorkVisibilitySeconds": "8"}
+        self.stack = LocalStack(folder, line_url=self.line.url, parameters={"LogLevel": "WARNING", **hidden})
         self.people_count, self.member_count = people, member_count
         self.stories: dict[str, Story] = {}
         self.on_delivery: Callable[[str], None] = lambda _kind: None

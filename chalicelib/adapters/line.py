@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
+from chalicelib.kernel.errors import AccountRefusedError, PermanentError, QuotaExceededError, TemporaryError
 from chalicelib.ports.line import BotInfo, LineCredentials, Profile, SendAccepted
 
 # Stateless tokens live 15 minutes (docs: channel access token); a new one is fetched after twelve.
@@ -137,6 +137,8 @@ def _error(path: str, status: int, data: dict[str, Any]) -> TemporaryError | Per
     if status == 429:
         # LINE documents no Retry-After and does not promise its texts, but these two are all there is (docs: rate limits).
         return QuotaExceededError(reason) if "monthly limit" in sentence else TemporaryError(reason, retry_after_seconds=1.0)
+    if status in (401, 403):
+        return AccountRefusedError(reason)
     if status >= 500:
         return TemporaryError(reason, maybe_done=True)
     return PermanentError(reason)

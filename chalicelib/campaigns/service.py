@@ -14,7 +14,7 @@ from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Job
 from chalicelib.delivery.service import Delivery
 from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, QuotaExceededError
+from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, SendingStoppedError
 from chalicelib.kernel.ids import AccountKey, CampaignId, Cid, new_id
 from chalicelib.kernel.pages import Page, decode_cursor, encode_cursor
 from chalicelib.kernel.windows import DeliveryWindow
@@ -199,7 +199,7 @@ class Campaigns:
         accounts = [account.key for account in self._accounts.everyone()]
         try:
             report = self._delivery.deliver(job, rows, accounts)
-        except QuotaExceededError as error:
+        except SendingStoppedError as error:
             self._to(campaign, CampaignState.PARKED, reason=error.reason)
             return []
         if report.held:

@@ -56,7 +56,7 @@ class Composer:
     def _line(self, job: Job, number: int, recipients: Sequence[Recipient], template: Template, now: datetime) -> Batch:
         account = _account(recipients[0][1], job.account)
         same = [(cid, person) for cid, person in recipients if _account(person, job.account) == account]
-        if job.reply and len(recipients) == 1 and now - job.reply.issued_at < REPLY_LIFE:
+        if job.reply and len(recipients) == 1 and job.reply.account in (None, account) and now - job.reply.issued_at < REPLY_LIFE:
             cid, person = recipients[0]
             # `to` is for the push that takes over when LINE finds the token invalid; senders.py leaves it out of a reply.
             body = {

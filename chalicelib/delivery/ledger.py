@@ -130,23 +130,23 @@ class Ledger:
         text = f'UPDATE "{settings().engine_table}" {sets} WHERE pk=? AND sk=? AND {conditions}'
         return self._database.execute([Statement(text, (*changes.values(), *_key(batch), *guards.values()))]) == [None]
 
-    def begin_call(self, key: str, at: datetime) -> tuple[bool, str, datetime]:
+    def begin_call(self, key: str, at: datetime, word: str = "calling") -> tuple[bool, str, datetime]:
         """Note that a call without idempotency is about to be made.
 
         Returns (ours, state, begun_at): `ours` when nobody has begun it before; else the state of the earlier try, `calling`
-        or `done …`, and when it began.
+        or `done …`, and when it began. word: what is begun, for those who must choose between two ways.
         """
         item = {
             "pk": f"CALL#{key}",
             "sk": "#",
-            "state": "calling",
+            "state": word,
             "begun_at": to_text(at),
             "ttl": int((at + _KEEP).timestamp()),
         }
         names = ", ".join(f"'{name}': ?" for name in item)
         insert = Statement(f'INSERT INTO "{settings().engine_table}" VALUE {{{names}}}', tuple(item.values()))
         if self._database.execute([insert]) == [None]:
-            return True, "calling", at
+            return True, word, at
         begun = self.begun_call(key)
         # Taken back in this instant by whoever had begun it: he will begin again himself.
         return (False, *begun) if begun else (False, "calling", at)

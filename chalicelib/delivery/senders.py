@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.customers.model import DeliveryChannel
+from chalicelib.delivery.compose import REPLY_LIFE
 from chalicelib.delivery.ledger import Ledger
 from chalicelib.delivery.letters import letter_csv, letter_pdf
 from chalicelib.delivery.model import Batch, Call
-from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
+from chalicelib.kernel.errors import PermanentError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import derived_uuid
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.observability import warning
@@ -24,6 +25,9 @@ from chalicelib.ports.sms import SmsSender
 ORACLE_WAIT = timedelta(minutes=30)
 # LINE forgets a retry key 24 hours after its first use; after that the same call would be a second message.
 KEY_LIFE = timedelta(hours=23, minutes=30)
+_REPLY, _PUSH = "reply", "push"
+# A second reply must reach LINE well within its minute, or its refusal would tell nothing.
+_REPLY_AGAIN_LIFE = REPLY_LIFE - timedelta(seconds=10)
 
 
 class Senders:
@@ -46,7 +50,7 @@ class Senders:
     def call(self, batch: Batch, call: Call, now: datetime, *, again: bool) -> str:
         """Make a call and return what it came to: `accepted …`, `failed …`, `unknown …`, or "" when it is too early to tell.
 
-        again: an earlier try may have got through. Raises TemporaryError and QuotaExceededError.
+        again: an earlier try may have got through. Raises TemporaryError and SendingStoppedError.
         """
         match batch.channel:
             case DeliveryChannel.LINE if batch.verb == "reply":
@@ -64,11 +68,11 @@ class Senders:
     def _line_call(self, credentials: LineCredentials, verb: str, body: Mapping[str, Any], key: str) -> str:
         try:
             accepted = self._line.send(credentials, verb, dict(body), key)
-        except QuotaExceededError:
+        except SendingStoppedError:
             raise
         except PermanentError as error:
             to = body["to"]
-            if verb != "multicast" or len(to) == 1:
+            if verb != "multicast" or len(to) == 1 or "messages[" in error.reason:  # it is the message, not somebody in it
                 warning("LINE refused a message", reason=error.reason)
                 return f"failed {error.reason}"
             return self._bisect(credentials, body, key)
@@ -84,7 +88,7 @@ class Senders:
         for ids, part_key in parts:
             try:
                 outcomes.append(self._line_call(credentials, "multicast", {**body, "to": list(ids)}, part_key))
-            except (TemporaryError, QuotaExceededError) as error:
+            except (TemporaryError, SendingStoppedError) as error:
                 # Whatever stopped us, a key below this one may be in use: the batch's first attempt must not be forgotten.
                 if any(outcome.startswith("accepted") for outcome in outcomes):
                     raise TemporaryError(error.reason, maybe_done=True) from error
@@ -96,33 +100,43 @@ class Senders:
         return f"accepted in part; {failed}" if good else failed
 
     def _reply(self, batch: Batch, call: Call, now: datetime, *, again: bool) -> str:
-        # A reply takes no retry key, so it is tried once. That its token is refused a second time would tell nothing: the
-        # first try may have used it, or found it used.
+        # A reply takes no retry key, but its token works once, for a minute, and is used for nothing else (line_events.reply
+        # gives none for redelivered events). So while it is fresh, a second try either gets through or is refused because
+        # the first one did. `_turn` keeps a push by one worker and a second reply by another from both happening.
         credentials = self._accounts.credentials(str(batch.account))
+        is_fresh = now - datetime.fromisoformat(call.key) < _REPLY_AGAIN_LIFE
         if again:
-            begun = self._ledger.begun_call(_push_key(batch))
-            if begun:
+            begun = self._ledger.begun_call(_turn(batch))
+            if begun and begun[0] == _PUSH:
                 return self._push_instead(credentials, batch, call, now, begun[1])
-            tried_at = batch.attempted_at or now
-            return "unknown reply" if now - tried_at >= ORACLE_WAIT else ""  # whoever tried may still be alive
+            if not is_fresh:
+                tried_at = batch.attempted_at or now
+                return "unknown reply" if now - tried_at >= ORACLE_WAIT else ""  # whoever tried may still be alive
+            if self._take_turn(batch, _REPLY, now)[0] != _REPLY:
+                return ""
         try:
             body = {"replyToken": call.body["replyToken"], "messages": call.body["messages"]}
             accepted = self._line.send(credentials, "reply", body)
-        except QuotaExceededError:
+        except SendingStoppedError:
             raise
         except PermanentError as error:
             if "Invalid reply token" not in error.reason or not call.body.get("to"):
                 return f"failed {error.reason}"
-            # Never tried before, so the token is at fault (redelivered or late event): the message is still owed. Noted
-            # first, so that a later try knows that it is not the reply which is unclear.
-            _, _, begun_at = self._ledger.begin_call(_push_key(batch), now)
-            return self._push_instead(credentials, batch, call, now, begun_at)
+            if again:
+                return "accepted earlier"
+            # Tried for the first time and too late: the message is still owed, unless somebody has replied meanwhile.
+            word, begun_at = self._take_turn(batch, _PUSH, now)
+            return self._push_instead(credentials, batch, call, now, begun_at) if word == _PUSH else ""
         return f"accepted {accepted.request_id}"
+
+    def _take_turn(self, batch: Batch, word: str, now: datetime) -> tuple[str, datetime]:
+        ours, state, begun_at = self._ledger.begin_call(_turn(batch), now, word)
+        return (word, now) if ours else (state, begun_at)
 
     def _push_instead(self, credentials: LineCredentials, batch: Batch, call: Call, now: datetime, begun_at: datetime) -> str:
         if now - begun_at >= KEY_LIFE:
             return "unknown push"
-        return self._line_call(credentials, "push", {"to": call.body["to"], "messages": call.body["messages"]}, _push_key(batch))
+        return self._line_call(credentials, "push", {"to": call.body["to"], "messages": call.body["messages"]}, _turn(batch))
 
     def _once(self, call: Call, now: datetime, send: Any, *, oracle: bool) -> str:
         ours, state, begun_at = self._ledger.begin_call(call.key, now)
@@ -169,5 +183,5 @@ class Senders:
         return f"accepted {name}"
 
 
-def _push_key(batch: Batch) -> str:
+def _turn(batch: Batch) -> str:
     return derived_uuid(batch.batch_id, str(batch.number), "push")

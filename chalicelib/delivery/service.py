@@ -19,7 +19,7 @@ from chalicelib.delivery.model import Batch, BatchState, Job, Report, Row, Send,
 from chalicelib.delivery.policy import decide, refusal
 from chalicelib.delivery.senders import KEY_LIFE, Senders
 from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import EnishiError, QuotaExceededError, TemporaryError
+from chalicelib.kernel.errors import EnishiError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.observability import count, warning
 from chalicelib.segments.model import Person
@@ -44,7 +44,7 @@ class Delivery:
     def deliver(self, job: Job, rows: Sequence[Row], accounts: Sequence[AccountKey]) -> Report:
         """Bring one page of members their message; run it again after any failure.
 
-        accounts: the LINE accounts of this company. Raises TemporaryError (run again later) and QuotaExceededError (park).
+        accounts: the LINE accounts of this company. Raises TemporaryError (run again later) and SendingStoppedError (park).
         """
         concerned = [row for row in rows if row.is_open(job.cohort, job.visit) or row.claim == job.batch_id]
         people = self._segments.load([row.cid for row in concerned], accounts)
@@ -111,7 +111,7 @@ class Delivery:
             for index, call in enumerate(batch.calls):
                 if not results[index]:
                     results[index] = self._senders.call(batch, call, now, again=not first)
-        except (TemporaryError, QuotaExceededError) as error:
+        except (TemporaryError, SendingStoppedError) as error:
             self._interrupted(batch, results, error, by if first else "")
             raise
         open_calls = results.count("")
@@ -121,7 +121,7 @@ class Delivery:
         count("Deliveries", sum(len(c.members) for c, r in zip(batch.calls, results, strict=True) if r.startswith("accepted")))
         return open_calls
 
-    def _interrupted(self, batch: Batch, results: list[str], error: TemporaryError | QuotaExceededError, by: str) -> None:
+    def _interrupted(self, batch: Batch, results: list[str], error: TemporaryError | SendingStoppedError, by: str) -> None:
         self._ledger.save(batch, results, BatchState.FROZEN)
         unclear = isinstance(error, TemporaryError) and error.maybe_done
         if by and not unclear and results == list(batch.results):

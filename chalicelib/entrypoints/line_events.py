@@ -37,8 +37,9 @@ class LineEvent:
 
     @property
     def reply(self) -> ReplyToken | None:
-        """The event's reply token. A redelivered one may have been used, and LINE says so when it has."""
-        return ReplyToken(self.reply_token, self.at) if self.reply_token and self.is_active else None
+        """The event's reply token; none for a redelivered event, whose token may have been used (delivery/senders.py)."""
+        usable = self.reply_token and self.is_active and not self.is_redelivery
+        return ReplyToken(self.reply_token, self.at) if usable else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.kernel.clock import from_text
-from chalicelib.kernel.errors import DomainError, QuotaExceededError
+from chalicelib.kernel.errors import DomainError, SendingStoppedError
 from chalicelib.reactions import react
 from chalicelib.wiring import World
 
@@ -39,7 +39,7 @@ def _page(event: Mapping[str, Any], here: World) -> dict[str, Any]:
     for _ in range(_PAGES):
         try:
             cursor, count, facts = here.engine.page(event["cohort"], event["node"], _due(event), event["shard"], cursor)
-        except QuotaExceededError as error:
+        except SendingStoppedError as error:
             here.scenarios.pause_for_quota(event["cohort"], error.reason)
             raise
         react(facts, here)

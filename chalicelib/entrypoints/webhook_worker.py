@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -77,11 +78,12 @@ def facts_of(account: AccountKey, event: LineEvent, here: World) -> list[Fact]:
     """Return what an event means; the friend is entered on any event of his own."""
     if event.user_id is None or event.in_group:
         return []
+    reply = replace(event.reply, account=account) if event.reply else None
     match event.type:
         case "follow":
             is_unblocked = event.part("follow").get("isUnblocked") is True
             return here.friends.follow(
-                account, event.user_id, event.at, event_id=event.event_id, is_unblocked=is_unblocked, reply=event.reply
+                account, event.user_id, event.at, event_id=event.event_id, is_unblocked=is_unblocked, reply=reply
             )
         case "unfollow":
             return here.friends.block(account, event.user_id, event.at, event_id=event.event_id)
@@ -97,7 +99,7 @@ def facts_of(account: AccountKey, event: LineEvent, here: World) -> list[Fact]:
         "at": event.at,
         "account": account,
         "line_user_id": event.user_id,
-        "reply": event.reply,
+        "reply": reply,
     }
     match event.type:
         case "accountLink":

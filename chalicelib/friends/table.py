@@ -98,9 +98,7 @@ def copy(friend: Friend, new: Cid) -> None:
     values = {name: value for name, value in item.attribute_values.items() if name not in ("pk", "sk")}
     older = (FriendItem.line_user_id == item.line_user_id) & (FriendItem.state_at <= item.state_at)
     try:
-        FriendItem(person_key(new), friend_sk(friend.account), **values).save(
-            condition=FriendItem.pk.does_not_exist() | older
-        )
+        FriendItem(person_key(new), friend_sk(friend.account), **values).save(condition=FriendItem.pk.does_not_exist() | older)
     except PutError as error:
         if not is_lost(error):
             raise
@@ -110,7 +108,7 @@ def copy(friend: Friend, new: Cid) -> None:
 
 
 def drop(friend: Friend, new: Cid) -> None:
-    """Delete the friendship of his old number; what was written to it since `copy` is carried over first, so no block is lost."""
+    """Delete the friendship of his old number; what was written to it since `copy` is carried over first: no block is lost."""
     while (item := _item(friend)) is not None:
         there = get(new, friend.account)
         if there is None or there.line_user_id != friend.line_user_id:

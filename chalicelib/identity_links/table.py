@@ -101,7 +101,9 @@ def get_link(cid: Cid, account: AccountKey) -> IdentityLink | None:
         item = LinkItem.get(person_key(cid), f"LINK#{account}", consistent_read=True)
     except LinkItem.DoesNotExist:
         return None
-    return IdentityLink(account, LineUserId(item.line_user_id), cid, Cid(int(item.former_cid)), from_text(item.linked_at), LinkState(item.state))
+    return IdentityLink(
+        account, LineUserId(item.line_user_id), cid, Cid(int(item.former_cid)), from_text(item.linked_at), LinkState(item.state)
+    )
 
 
 def put_state(link: IdentityLink, state: LinkState) -> None:

@@ -84,5 +84,13 @@ class PermanentError(PortError):
         self.reason = reason
 
 
-class QuotaExceededError(PermanentError):
+class SendingStoppedError(PermanentError):
+    """Nothing can be sent on this account until a person has done something; nobody has got anything by this call."""
+
+
+class AccountRefusedError(SendingStoppedError):
+    """LINE does not take our credentials or the account lacks the right (401, 403)."""
+
+
+class QuotaExceededError(SendingStoppedError):
     """The month's messages are used up (LINE: "You have reached your monthly limit.")."""

@@ -23,10 +23,11 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReplyToken:
-    """LINE's free, single-use answer to one event; use it within a minute of `issued_at`."""
+    """LINE's free, single-use answer to one event; use it within a minute of `issued_at`, by the account that got it."""
 
     token: str
     issued_at: datetime
+    account: AccountKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

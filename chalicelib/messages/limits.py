@@ -231,8 +231,8 @@ def check_content(channel: str, content: Mapping[str, Any]) -> list[dict[str, st
     check = _Check()
     if channel == "email":
         check.text(content, "subject", "content", 200)
-        check.text(content, "text", "content", 100_000)
-        check.text(content, "html", "content", 200_000, required=False)
+        check.text(content, "text", "content", 30_000)
+        check.text(content, "html", "content", 100_000, required=False)
         if "\n" in str(content.get("subject", "")) or "\r" in str(content.get("subject", "")):
             check.add("content.subject", "one_line")
     elif channel == "sms":

@@ -91,7 +91,9 @@ def unmark_merged(old: Cid, new: Cid) -> None:
     MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(rest)])
     try:
         # Last, because it shows that there is something to take back; only its own, he may be part of somebody else by now.
-        MergeItem(person_key(old), "P").update(actions=[MergeItem.merged_into.remove()], condition=MergeItem.merged_into == int(new))
+        MergeItem(person_key(old), "P").update(
+            actions=[MergeItem.merged_into.remove()], condition=MergeItem.merged_into == int(new)
+        )
     except UpdateError as error:
         if not is_lost(error):
             raise

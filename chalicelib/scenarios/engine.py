@@ -15,11 +15,11 @@ from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Job, Report
 from chalicelib.delivery.service import Delivery
 from chalicelib.kernel.clock import Clock, aware
-from chalicelib.kernel.errors import NotFoundError, QuotaExceededError
+from chalicelib.kernel.errors import NotFoundError, SendingStoppedError
 from chalicelib.kernel.facts import Fact, ReplyToken
 from chalicelib.kernel.ids import AccountKey
 from chalicelib.line_accounts.service import LineAccounts
-from chalicelib.observability import info, warning
+from chalicelib.observability import warning
 from chalicelib.ports.database import Database
 from chalicelib.scenarios import table
 from chalicelib.scenarios.asl import GO_PARK, GO_STOP
@@ -265,10 +265,10 @@ class Engine:
             batch_id = f"{one.row.pk}|{one.row.sk}|{one.run}|{visit_of(node_id, due)}"
             try:
                 outcome = self._do(version, node_id, [one], due, one.row.cohort, batch_id, reply)
-            except QuotaExceededError:
-                # The cohort waits where a pause can park it; the batch stays frozen with its keys.
-                info("the month's messages are used up; an enrollment waits", scenario_id=one.scenario_id)
-                raise
+            except SendingStoppedError as error:
+                # Claimed and frozen: the reconciler sends it once LINE takes messages again; the person goes on meanwhile.
+                warning("a message waits until sending is possible again", scenario_id=one.scenario_id, reason=error.reason)
+                outcome = Outcome()
             facts += outcome.facts
             if outcome.gone:
                 return facts

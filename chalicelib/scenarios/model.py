@@ -81,6 +81,12 @@ class Enrollment:
         """The node that was acted on last, empty before the first."""
         return self.row.last.rpartition("__")[0]  # from the right: a node's id may hold __ too
 
+    @property
+    def last_due(self) -> datetime:
+        """The instant of the visit that was acted on last; his entry before the first."""
+        minute_text = self.row.last.rpartition("__")[2]
+        return from_minute(minute_text) if minute_text else self.entered_at
+
 
 class CohortState(StrEnum):
     """OPEN: may be joined. CLOSED: under way; who comes too late joins the next one."""

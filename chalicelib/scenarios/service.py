@@ -394,6 +394,8 @@ class Scenarios:
             if isinstance(fact, LinkClicked | EmailOpened) and not fact.source.startswith(f"scn|{one.scenario_id}|"):
                 continue
             _, node = waiting
+            if fact.at < one.last_due:
+                continue  # told late: he did it before the message that he is waited for
             table.note_response(self._database, one, node.of, fact.at)
             due = next_grain(max(fact.at, self._clock.now()), timedelta(minutes=5))
             self._cohorts.move([one], one.version, node.responded, due, self._clock.now())

@@ -14,7 +14,7 @@ import urllib3
 
 from chalicelib.adapters import line as adapter
 from chalicelib.adapters.line import LineApi
-from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
+from chalicelib.kernel.errors import AccountRefusedError, PermanentError, QuotaExceededError, TemporaryError
 from chalicelib.ports.line import LineCredentials, SendAccepted
 from line_simulator import Channel, LineSimulator, Person
 
@@ -105,8 +105,8 @@ def test_a_reply_token_works_once(
     [
         ("rate_limited", TemporaryError, False),
         ("monthly_limit", QuotaExceededError, None),
-        ("forbidden", PermanentError, None),
-        ("unauthorized", PermanentError, None),
+        ("forbidden", AccountRefusedError, None),
+        ("unauthorized", AccountRefusedError, None),
         ("error_before_accept", TemporaryError, True),
         ("error_after_accept", TemporaryError, True),
         ("hang_before_accept", TemporaryError, True),

@@ -115,12 +115,12 @@ class FakeLedger:
             self.step()
         self.open.pop(key, None)
 
-    def begin_call(self, key: str, at: datetime) -> tuple[bool, str, datetime]:
+    def begin_call(self, key: str, at: datetime, word: str = "calling") -> tuple[bool, str, datetime]:
         self.step()
         if key not in self.calls:
-            self.calls[key] = ("calling", at)
+            self.calls[key] = (word, at)
             self.step()
-            return True, "calling", at
+            return True, word, at
         self.step()
         state, begun_at = self.calls.get(key, ("calling", at))
         return False, state, begun_at

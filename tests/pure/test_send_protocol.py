@@ -38,6 +38,7 @@ from tests.fakes.ledger import FakeLedger, KeptRow
 START = datetime(2026, 12, 1, 1, 0, tzinfo=UTC)
 COHORT, VISIT, PAGE = "s-v1-a-202612010100", "a__202612010100", "s-v1-a-202612010100|a__202612010100|0|"
 LAMBDA_LIFE = timedelta(minutes=15)
+REPLY_TOKEN_LIVES = timedelta(seconds=60)
 LINE_REMEMBERS = timedelta(hours=24)
 CASES = 3000
 
@@ -81,7 +82,7 @@ class Outside:
 
     def _accept(self, verb: str, body: dict[str, Any], retry_key: str) -> SendAccepted:
         if verb == "reply":
-            if body["replyToken"] in self.used_tokens:
+            if body["replyToken"] in self.used_tokens or self.clock.now() - START >= REPLY_TOKEN_LIVES:
                 raise PermanentError("LINE /v2/bot/message/reply 400: Invalid reply token")
             self.used_tokens.add(body["replyToken"])
             self.arrive(["U1"])
@@ -251,7 +252,7 @@ class Run:
         template = Template(TemplateId("tpl_x"), "x", channel, content, 1, START)
         reply = ReplyToken("token", START) if self.lane == "reply" else None
         if reply and self.dice.random() < 0.3:
-            self.outside.used_tokens.add("token")
+            self.clock.advance(seconds=self.dice.choice([20, 45, 49]))
         self.job = Job(PAGE, COHORT, VISIT, channel, "tpl_x", "scn|s|a", START, reply=reply)
         senders = parts.senders(
             cast("Any", self.ledger), cast("Any", Accounts()), cast("Any", self.outside), Mail(self.outside), Texts(self.outside),

@@ -164,7 +164,9 @@ def test_nonce_before_login_session_fixation_is_impossible_because_inviting_make
     assert stage.world.identity_links.complete(answer(stage, "linktoken1")) == []
 
 
-@pytest.mark.parametrize("token", ["", "short", "a&nonce=evil1", "token#fragment", "token/../x?y", "とーくん12345", "a" * 513, "abcdefgh\n"])
+@pytest.mark.parametrize(
+    "token", ["", "short", "a&nonce=evil1", "token#fragment", "token/../x?y", "とーくん12345", "a" * 513, "abcdefgh\n"]
+)
 def test_link_token_leak_malformed_tokens_are_refused(stage: Stage, token: str) -> None:
     stage.customer("M1")
     with pytest.raises(InvalidError, match="link.token_malformed"):
@@ -615,9 +617,7 @@ def test_one_line_that_links_two_members_at_once_ends_on_one(stage: Stage) -> No
 
     for number, after, _ in every_intrusion(scene, intruder):
         members = (cast.member[number], other[number])
-        with_line = [
-            cid for cid, person in stage.world.segments.load(members, [MAIN]).items() if person.friends
-        ]
+        with_line = [cid for cid, person in stage.world.segments.load(members, [MAIN]).items() if person.friends]
         assert with_line == [stage.world.friends.get(MAIN, cast.user[number]).cid], (number, after)
 
 

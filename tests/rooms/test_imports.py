@@ -16,7 +16,7 @@ from tests.builders import HANAKO, MAIN, TARO, Stage
 from tests.rooms.crashes import Crash, every_crash
 
 CUSTOMERS = "会員番号,氏名,メールアドレス\r\nM1,山田花子,Hanako@shop.test\r\nM2,鈴木太郎,\r\n"
-ORDERS = "注文番号,会員番号,注文日,金額\r\nN1,M1,2026/11/01,\"1,000\"\r\nN2,M1,2026/11/05,500\r\nN3,M2,2026-11-03,300円\r\n"
+ORDERS = '注文番号,会員番号,注文日,金額\r\nN1,M1,2026/11/01,"1,000"\r\nN2,M1,2026/11/05,500\r\nN3,M2,2026-11-03,300円\r\n'
 
 
 def begin(stage: Stage, content: str | bytes, kind: ImportKind = ImportKind.CUSTOMERS, **given: Any) -> str:
@@ -28,7 +28,9 @@ def begin(stage: Stage, content: str | bytes, kind: ImportKind = ImportKind.CUST
     return job.import_id
 
 
-def run(stage: Stage, content: str | bytes, kind: ImportKind = ImportKind.CUSTOMERS, **given: Any) -> tuple[ImportJob, list[OrderPlaced]]:
+def run(
+    stage: Stage, content: str | bytes, kind: ImportKind = ImportKind.CUSTOMERS, **given: Any
+) -> tuple[ImportJob, list[OrderPlaced]]:
     facts: list[OrderPlaced] = []
     import_id = begin(stage, content, kind, **given)
     while stage.world.imports.work(import_id, facts.extend):

@@ -136,7 +136,7 @@ class Shop:
 
     def open(self, number: int) -> None:
         cid = self.cid[number] = self.stage.customer(f"M{self.stage.world.people.highest()}-{number}")
-        self.orders[number] = [order(f"{cid}-{i}", cid, i, 10 ** i) for i in range(4)]
+        self.orders[number] = [order(f"{cid}-{i}", cid, i, 10**i) for i in range(4)]
         self.stage.world.orders.take(self.orders[number][:1])
 
     def take(self, number: int, *which: int) -> Callable[[], Any]:

@@ -38,7 +38,9 @@ def town(stage: Stage) -> Stage:
     prefectures = ("東京都", "大阪府", "北海道")
     rows = [{"member_no": f"M{i}", "prefecture": prefectures[i % 3], "attributes": {"points": i}} for i in range(40)]
     members = [customer.cid for customer, _ in stage.world.customers.save_many(rows)]
-    orders = [Order(f"N{i}-{j}", members[i], start + timedelta(days=j * 7), 900 * (i % 4)) for i in range(0, 40, 2) for j in range(i % 5)]
+    orders = [
+        Order(f"N{i}-{j}", members[i], start + timedelta(days=j * 7), 900 * (i % 4)) for i in range(0, 40, 2) for j in range(i % 5)
+    ]
     stage.world.orders.take(orders)
     for i in range(0, 40, 5):
         stage.world.tags.add(members[i], "tag_vip", "test")

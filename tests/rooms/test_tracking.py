@@ -35,7 +35,9 @@ def test_a_tap_is_probable_evidence_of_the_person(stage: Stage, token: str) -> N
     assert click(stage, token) == [Evidence.PROBABLE]
 
 
-@pytest.mark.parametrize(("method", "agent"), [("HEAD", PHONE), ("GET", ""), ("GET", CRAWLER), ("GET", "curl/8.0"), ("POST", PHONE)])
+@pytest.mark.parametrize(
+    ("method", "agent"), [("HEAD", PHONE), ("GET", ""), ("GET", CRAWLER), ("GET", "curl/8.0"), ("POST", PHONE)]
+)
 def test_machines_do_not_count(stage: Stage, token: str, method: str, agent: str) -> None:
     assert click(stage, token, method, agent) == []
 
