@@ -11,7 +11,7 @@ REGION ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo reset test check format bench package deploy lock clean
+.PHONY: help up demo reset test check format bench package deploy key lock clean
 
 help: ## この一覧 / this list
 	@printf '\n  \033[1m縁 Enishi\033[0m\n\n'
@@ -21,7 +21,7 @@ help: ## この一覧 / this list
 up: $(STAMP) ## ここで全部を動かす（AWSもLINEも不要） / run everything here, no AWS and no LINE account needed
 	@$(BIN)/python -m local.up
 
-demo: $(STAMP) ## 30日のシナリオを約1分で見る / watch a 30-day scenario in about a minute
+demo: $(STAMP) ## 200人・50日を1〜2分で再生して確かめる / fifty days of 200 people, checked
 	@$(BIN)/python -m local.demo
 
 reset: ## ここのデータを忘れる / forget the data kept here
@@ -49,6 +49,9 @@ package: $(STAMP) ## out/ にデプロイ物を作る / make the deployable bund
 
 deploy: $(STAMP) ## AWSへ: make deploy STAGE=prod REGION=ap-northeast-1 / deploy to AWS
 	@$(BIN)/python -m infra.deploy --stage "$(STAGE)" --region "$(REGION)"
+
+key: $(STAMP) ## APIキーを発行: make key STAGE=prod / issue an API key
+	@$(BIN)/python -m infra.key --stage "$(STAGE)" --region "$(REGION)"
 
 lock: $(STAMP) ## 依存の版とハッシュを固定し直す / pin dependencies and hashes anew
 	@$(BIN)/uv pip compile -q --no-emit-index-url --universal --python-version 3.11 --generate-hashes --overrides overrides.txt \

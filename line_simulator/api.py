@@ -94,12 +94,8 @@ class Api:
             "issueLinkToken": lambda call: accounts.link_token(call.owner, call.parameters["userId"]),
             "getWebhookEndpoint": lambda call: accounts.webhook(call.owner),
             "getMessageContent": lambda call: accounts.content(call.owner, call.parameters["messageId"]),
-            "getMessageContentPreview": lambda call: accounts.content(
-                call.owner, call.parameters["messageId"], preview=True
-            ),
-            "getMessageContentTranscodingByMessageId": lambda call: accounts.transcoding(
-                call.owner, call.parameters["messageId"]
-            ),
+            "getMessageContentPreview": lambda call: accounts.content(call.owner, call.parameters["messageId"], preview=True),
+            "getMessageContentTranscodingByMessageId": lambda call: accounts.transcoding(call.owner, call.parameters["messageId"]),
             **{
                 f"getNumberOfSent{via.capitalize()}Messages": self._sent_count(accounts, via)
                 for via in ("reply", "push", "multicast", "broadcast")
@@ -229,9 +225,7 @@ class Api:
         )
 
     def _draft(self, call: Context, body: JsonObject) -> Draft:
-        key = check_retry_key(
-            call.request.headers.get("x-line-retry-key"), supported=call.operation_id in _RETRY_KEY_OPERATIONS
-        )
+        key = check_retry_key(call.request.headers.get("x-line-retry-key"), supported=call.operation_id in _RETRY_KEY_OPERATIONS)
         return Draft(call.owner, call.request.body, body, call.request_id, key)
 
     def _reply(self, call: Context, body: JsonObject) -> Response:

@@ -105,9 +105,7 @@ class Control:
         attributes = {_snake(key): value for key, value in body.items()}
         name = str(_need(attributes, "name"))
         attributes["channel_id"] = attributes.pop("id", None) or attributes.pop("channel_id", None)
-        return describe_channel(
-            self._line.people.add_channel(name, **{k: v for k, v in attributes.items() if k != "name"})
-        )
+        return describe_channel(self._line.people.add_channel(name, **{k: v for k, v in attributes.items() if k != "name"}))
 
     def _people(self, _: JsonObject, query: dict[str, str]) -> Any:
         limit = _number(query, "limit", 1000)
@@ -217,9 +215,7 @@ class Control:
                 return {"messages": [describe_message(m) for m in self._line.messages if m.channel_id in wanted]}
             person = world.person(query["user"])
             found = [
-                received
-                for channel in channels
-                for received in world.received(channel, person.user_ids.get(channel.provider, ""))
+                received for channel in channels for received in world.received(channel, person.user_ids.get(channel.provider, ""))
             ]
         return {"messages": [describe_message(one) for one in found]}
 

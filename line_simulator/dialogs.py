@@ -91,9 +91,7 @@ class Dialogs:
 
 
 def _refused() -> Response:
-    return _page(
-        "エラー", "<p>リンクの有効期限が切れているか、すでに使用されています。もう一度お試しください。</p>", 400
-    )
+    return _page("エラー", "<p>リンクの有効期限が切れているか、すでに使用されています。もう一度お試しください。</p>", 400)
 
 
 def _page(title: str, content: str, status: int = 200) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import grapheme  # type: ignore[import-untyped]  # ships no types
+import grapheme
 
 from line_simulator.exchange import ApiError
 

@@ -54,11 +54,7 @@ def _repeated_keys(channel: Channel, user_id: str, inbox: list[Sending]) -> list
     if len(inbox) < 2:
         return []
     keys = Counter(sending.retry_key for sending in inbox if sending.retry_key is not None)
-    return [
-        f"{user_id} received retry key {key} of {channel.name} {count} times."
-        for key, count in keys.items()
-        if count > 1
-    ]
+    return [f"{user_id} received retry key {key} of {channel.name} {count} times." for key, count in keys.items() if count > 1]
 
 
 def _unreachable(channel: Channel, user_id: str, chat: Chat) -> list[str]:
@@ -100,9 +96,7 @@ def _repeated_content(channel: Channel, user_id: str, inbox: list[Sending], mark
     if len(inbox) < 2:
         return []
     counts = Counter(_mark(sending, marks) for sending in inbox if sending.via is not Via.REPLY)
-    return [
-        f"{user_id} received equal content of {channel.name} {count} times." for count in counts.values() if count > 1
-    ]
+    return [f"{user_id} received equal content of {channel.name} {count} times." for count in counts.values() if count > 1]
 
 
 def _mark(sending: Sending, marks: dict[int, bytes]) -> bytes:

@@ -12,9 +12,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 MASK: Final = "***"
-_SECRET_FIELDS: Final = frozenset(
-    {"client_secret", "access_token", "client_assertion", "refresh_token", "id_token", "linkToken"}
-)
+_SECRET_FIELDS: Final = frozenset({"client_secret", "access_token", "client_assertion", "refresh_token", "id_token", "linkToken"})
 _SECRET_IN_JSON: Final = re.compile(rf'"({"|".join(sorted(_SECRET_FIELDS))})"\s*:\s*"[^"]*"')
 
 

@@ -223,9 +223,7 @@ class People:
             content.update({"fileSize": len(data)} if kind == "file" else {"contentProvider": {"type": "line"}})
         return content
 
-    def _event(
-        self, channel: Channel, user_id: str | None, kind: str, extra: JsonObject, *, replyable: bool = False
-    ) -> JsonObject:
+    def _event(self, channel: Channel, user_id: str | None, kind: str, extra: JsonObject, *, replyable: bool = False) -> JsonObject:
         now = self._world.clock.time()
         event: JsonObject = {"type": kind, **extra}
         event["webhookEventId"] = self._world.ids.ulid(now)

@@ -42,9 +42,7 @@ class Tokens:
     def issue_stateless(self, form: dict[str, str]) -> Response:
         """Answer POST /oauth2/v3/token for client id and secret: fifteen minutes, any number of tokens."""
         if "client_assertion" in form:
-            return json_response(
-                {"message": "linesim: not implemented: issueStatelessChannelToken (client_assertion)"}, 501
-            )
+            return json_response({"message": "linesim: not implemented: issueStatelessChannelToken (client_assertion)"}, 501)
         channel = self._client(form)
         if isinstance(channel, Response):
             return channel
@@ -98,9 +96,7 @@ class Tokens:
         now = self._world.clock.time()
         tokens = self._world.state.tokens
         if len(tokens) >= _SWEEP_AT:
-            for key in [
-                key for key, token in tokens.items() if token.expires_at is not None and token.expires_at <= now
-            ]:
+            for key in [key for key, token in tokens.items() if token.expires_at is not None and token.expires_at <= now]:
                 del tokens[key]
         value = self._world.ids.token()
         tokens[value] = AccessToken(channel.id, kind, now + seconds)

@@ -261,9 +261,7 @@ class Webhooks:
             found = self._lanes.get((channel.id, lane))
             if found is None:
                 found = self._lanes[(channel.id, lane)] = queue.SimpleQueue()
-                threading.Thread(
-                    target=self._work, args=(found,), name=f"linesim-webhook-{channel.id}", daemon=True
-                ).start()
+                threading.Thread(target=self._work, args=(found,), name=f"linesim-webhook-{channel.id}", daemon=True).start()
         found.put(delivery)
 
     def _work(self, lane: queue.SimpleQueue[Delivery | None]) -> None:

@@ -87,7 +87,8 @@ def bench_door(number: int = 3000) -> None:
             return self.content
 
     def send(_self: Any, request: Any) -> AWSResponse:
-        return AWSResponse(request.url, 200, {"Content-Type": "application/x-amz-json-1.0", "Content-Length": str(len(answer))}, Raw())
+        headers: Any = {"Content-Type": "application/x-amz-json-1.0", "Content-Length": str(len(answer))}
+        return AWSResponse(request.url, 200, headers, Raw())
 
     session: Any = botocore.httpsession.URLLib3Session
     original, session.send = session.send, send
@@ -264,7 +265,11 @@ def bench_orders(rows: int = 20_000) -> None:
     done = here.imports.get(job.import_id)
     if (done.created, done.failed) != (rows, 0):
         raise AssertionError(done)
-    show("orders imported through MiniStack", f"{rows / (time.monotonic() - started):,.0f} rows/s", "≥ 2,000, or bounded by the emulator")
+    show(
+        "orders imported through MiniStack",
+        f"{rows / (time.monotonic() - started):,.0f} rows/s",
+        "≥ 2,000, or bounded by the emulator",
+    )
     show("our own CPU per order row, botocore included", f"{used / rows * 1e6:,.0f} µs", "≤ 500 µs is 2,000 rows a CPU second")
 
 

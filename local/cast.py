@@ -83,7 +83,21 @@ def customers_csv(people: Iterable[Member]) -> bytes:
 
     A character that Shift_JIS lacks is written as 〓, as such systems do.
     """
-    rows = [["会員番号", "氏名", "フリガナ", "性別", "生年月日", "メールアドレス", "電話番号", "郵便番号", "都道府県", "市区町村", "番地"]]
+    rows = [
+        [
+            "会員番号",
+            "氏名",
+            "フリガナ",
+            "性別",
+            "生年月日",
+            "メールアドレス",
+            "電話番号",
+            "郵便番号",
+            "都道府県",
+            "市区町村",
+            "番地",
+        ]
+    ]
     for one in people:
         rows.append([one.member_no, one.name, one.kana, one.gender, one.birthday, one.email, one.phone, *one.address])
     text = _csv(rows)

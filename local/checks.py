@@ -159,12 +159,12 @@ def _as_designed(demo: Demo, story: Story, outcome: Outcome) -> list[str]:
     ours = {kind for kind, _ in _KINDS} - {"invite", "linked", "link_failed"}
     missing = {kind for kind in expected if kind not in got}
     extra = {kind for kind in got if kind in ours and kind not in expected}
-    late = {
-        kind for kind, moment in expected.items() if kind in got and abs((got[kind] - moment).total_seconds()) > 360
-    }
+    late = {kind for kind, moment in expected.items() if kind in got and abs((got[kind] - moment).total_seconds()) > 360}
     found = [f"{story.name} に {kind} が届かなかった / missing" for kind in sorted(missing)]
     found += [f"{story.name} に {kind} が余分に届いた / unexpected" for kind in sorted(extra)]
-    found += [f"{story.name} の {kind} の時刻が違う（{got[kind]}、予定 {expected[kind]}） / at the wrong time" for kind in sorted(late)]
+    found += [
+        f"{story.name} の {kind} の時刻が違う（{got[kind]}、予定 {expected[kind]}） / at the wrong time" for kind in sorted(late)
+    ]
     return found
 
 

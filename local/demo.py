@@ -14,17 +14,20 @@ import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chalicelib.kernel.windows import JST
 from line_simulator import LineSimulator
 from local import checks
-from local.api import Api
+from local.api import Api, ApiError
 from local.cast import Member, members
 from local.child import LocalError
 from local.clock import set_clock
@@ -57,7 +60,7 @@ class Story:
 
 
 class Demo:
-    """One run. faults: what else happens, by the name of the moment; used by the journey that kills the worker."""
+    """One run. on_delivery hears of every message that LINE delivers."""
 
     def __init__(self, folder: Path, seed: int, *, people: int = PEOPLE, member_count: int = MEMBERS, quiet: bool = False) -> None:
         self.seed = seed
@@ -128,14 +131,14 @@ class Demo:
             story = self.stories[person.id] = Story(name, person.user_id(self.channel), member)
             # In bursts of ten, as after a poster in the shop: a burst is lived through at once.
             at = START + timedelta(hours=1, minutes=20 * (number // 10))
-            self.at(at, lambda person=person, story=story: self._follow(person, story))
+            self.at(at, partial(self._follow, person, story))
             rng = self._random(person.id, "block")
             if rng.random() < 0.12:
                 moment = at + timedelta(days=rng.randint(1, 12), hours=rng.randint(0, 5))
-                self.at(moment, lambda person=person, story=story: self._block(person, story))
+                self.at(moment, partial(self._block, person, story))
         for number, member in enumerate(self.newcomers):
             at = START + timedelta(days=1 + number % 5, hours=2)
-            self.at(at, lambda member=member: self._buy(member))
+            self.at(at, partial(self._buy, member))
 
     def at(self, moment: datetime, action: Callable[[], None]) -> None:
         """Let something happen at a virtual instant."""
@@ -155,7 +158,20 @@ class Demo:
             if story.member is member:
                 story.first_order_at = now
         body = {"order_no": f"N-{member.member_no}", "member_no": member.member_no, "amount_yen": 4980, "products": ["ピアスA"]}
-        self.api.post("/orders", {**body, "ordered_at": now.isoformat(), "shop": "オンライン"})
+        self._until_taken({**body, "ordered_at": now.isoformat(), "shop": "オンライン"})
+
+    def _until_taken(self, order: dict[str, Any]) -> None:
+        """Send an order as a till does: again, until somebody answers; it counts once all the same."""
+        for _ in range(60):
+            try:
+                self.api.post("/orders", order)
+            except ApiError as error:
+                if error.status < 500:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
+        raise LocalError("注文を受け取ってもらえません / nobody takes an order")
 
     # How people react -------------------------------------------------------------------------------------------------------
 
@@ -219,16 +235,41 @@ class Demo:
         self.line.drain(60)
 
 
-def run(folder: Path, seed: int, days: int) -> int:
+class Killer:
+    """Kills the functions' process, as kill -9 does, while it has just called LINE; it is started again half a second later.
+
+    moments: kind of message and how many of it must have arrived, e.g. {"hello": 3}.
+    """
+
+    def __init__(self, demo: Demo, moments: dict[str, int]) -> None:
+        self._demo = demo
+        self._moments = moments
+        self._seen: Counter[str] = Counter()
+        self.kills = 0
+
+    def __call__(self, kind: str) -> None:
+        """Hear of a delivery, from the simulator's own thread."""
+        self._seen[kind] += 1
+        if self._moments.get(kind) == self._seen[kind]:
+            self.kills += 1
+            self._demo.stack.kill_host()
+            threading.Timer(0.5, self._demo.stack.restart_host).start()
+
+
+def run(folder: Path, options: argparse.Namespace) -> int:
     """Run the demo, print what came of it, and return the number of broken promises."""
-    demo = Demo(folder, seed)
+    demo = Demo(folder, options.seed, people=options.people, member_count=options.members)
+    killer = Killer(demo, {kind: int(number) for kind, _, number in (word.partition(":") for word in options.kill)})
+    demo.on_delivery = killer
     try:
         demo.start()
-        demo.live(days)
+        demo.live(options.days)
         demo.say("終わりました。結果を確かめています / done, checking")
         outcome = checks.collect(demo)
         print_funnels(outcome)
         problems = checks.check(demo, outcome)
+        if options.kill:
+            print(f"  関数を途中で強制終了した回数 / functions killed in the middle: {killer.kills}")
         for problem in problems:
             print(f"  ✗ {problem}")
         if not problems:
@@ -243,13 +284,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Fifty days of a shop in about a minute.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--days", type=int, default=DAYS)
+    parser.add_argument("--people", type=int, default=PEOPLE)
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    parser.add_argument("--kill", nargs="*", default=[], metavar="KIND:N", help="kill -9 the functions after the Nth such message")
     parser.add_argument("--keep", action="store_true", help="keep logs and data")
     options = parser.parse_args()
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     folder = Path(tempfile.mkdtemp(prefix="enishi-demo-"))
     try:
-        broken = run(folder, options.seed, options.days)
+        broken = run(folder, options)
     except LocalError as error:
         sys.exit(str(error))
     finally:

@@ -31,7 +31,9 @@ def text(*lines: str) -> dict[str, Any]:
 
 def buttons(alt: str, body: str, *actions: dict[str, str]) -> dict[str, Any]:
     """Return a LINE template of one bubble with buttons."""
-    return {"messages": [{"type": "template", "altText": alt, "template": {"type": "buttons", "text": body, "actions": list(actions)}}]}
+    return {
+        "messages": [{"type": "template", "altText": alt, "template": {"type": "buttons", "text": body, "actions": list(actions)}}]
+    }
 
 
 def uri(label: str, link: str) -> dict[str, str]:

@@ -76,7 +76,17 @@ def make_stage() -> Stage:
     clock = FakeClock()
     world = World(settings(), clock)
     stage = Stage(
-        world, clock, FakeLine(), FakeEmail(), FakeSms(), FakeFiles(), FakeSecrets(), FakeQueue(), FakeQueue(), FakeMachines(), FakeSchedules()
+        world,
+        clock,
+        FakeLine(),
+        FakeEmail(),
+        FakeSms(),
+        FakeFiles(),
+        FakeSecrets(),
+        FakeQueue(),
+        FakeQueue(),
+        FakeMachines(),
+        FakeSchedules(),
     )
     # A cached property is an attribute once it is set: fakes go in before first use.
     for name in ("line", "email", "sms", "files", "secrets", "events", "work", "machines", "schedules"):

@@ -133,7 +133,7 @@ def _error(path: str, status: int, data: dict[str, Any]) -> TemporaryError | Per
     details = "; ".join(
         f"{d.get('property', '')}: {d.get('message', '')}" for d in data.get("details") or [] if isinstance(d, dict)
     )[:300]
-    reason = f"LINE {path.split('?')[0]} {status}: {sentence} {details}".strip()
+    reason = f"LINE {path.split('?', maxsplit=1)[0]} {status}: {sentence} {details}".strip()
     if status == 429:
         # LINE documents no Retry-After and does not promise its texts, but these two are all there is (docs: rate limits).
         return QuotaExceededError(reason) if "monthly limit" in sentence else TemporaryError(reason, retry_after_seconds=1.0)

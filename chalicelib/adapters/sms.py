@@ -11,7 +11,7 @@ class SnsSms:
     def __init__(self, sender_id: str) -> None:
         self._sender_id = sender_id
 
-    def send(self, to: str, text: str, reference: str) -> str:
+    def send(self, to: str, text: str, reference: str) -> str:  # noqa: ARG002 - SNS has no place for it
         """Send one SMS; see the port."""
         attributes = {"AWS.SNS.SMS.SMSType": {"DataType": "String", "StringValue": "Promotional"}}
         if self._sender_id:

@@ -78,7 +78,7 @@ class Customers:
     def page(self, cursor: str | None, size: int = 50) -> Page[Customer]:
         """Return customers in the order of their numbers: dense numbers need no index to be listed."""
         start = decode_cursor(cursor) or 0
-        if not isinstance(start, int) or not 1 <= size <= MAX_PAGE:
+        if not isinstance(start, int) or start < 0 or not 1 <= size <= MAX_PAGE:
             raise InvalidError("cursor.malformed")
         highest = self._people.highest()
         found: list[Customer] = []

@@ -9,7 +9,7 @@ from chalicelib.delivery.ledger import Ledger
 from chalicelib.friends.service import Friends
 from chalicelib.identity_links.service import IdentityLinks
 from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import DomainError, NotFoundError, PermanentError
+from chalicelib.kernel.errors import DomainError, NotFoundError, PermanentError, TemporaryError
 from chalicelib.kernel.facts import Fact, LineFact
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.observability import info
@@ -72,11 +72,16 @@ class Answers:
         if fact.reply is None:
             return
         key = f"answer|{fact.fact_id}|{word}"
-        ours, _, _ = self._ledger.begin_call(key, self._clock.now())
-        if not ours:
+        if self._ledger.begun_call(key):
             return
-        body = {"replyToken": fact.reply.token, "messages": messages()}
         try:
-            self._line.send(self._accounts.credentials(fact.account), "reply", body)
+            body = {"replyToken": fact.reply.token, "messages": messages()}
+            ours, _, _ = self._ledger.begin_call(key, self._clock.now())
+            if ours:
+                self._line.send(self._accounts.credentials(fact.account), "reply", body)
         except PermanentError as error:
             info("an answer came too late", reason=error.reason)
+        except TemporaryError as error:
+            if not error.maybe_done:
+                self._ledger.release_call(key)
+            raise

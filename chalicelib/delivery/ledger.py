@@ -177,8 +177,9 @@ class Ledger:
         self._database.put_many(settings().engine_table, [item])
 
     def has_left(self, key: str) -> bool:
-        """Say whether the provider has told that it took this call."""
-        return bool(self._database.query(settings().engine_table, f"EVT#{key}", limit=1))
+        """Say whether the provider has told that it took this call; a rejected one it did not take."""
+        told = {item["sk"] for item in self._database.query(settings().engine_table, f"EVT#{key}")}
+        return bool(told & {"send", "delivery", "bounce", "complaint", "open", "click"})
 
     def open_batches(self, before: datetime) -> list[str]:
         """Return the ids of pages with a batch that was frozen before an instant and is not settled."""

@@ -27,11 +27,10 @@ class LinkRequest:
 
 
 class LinkState(StrEnum):
-    """A link takes several writes to make and to undo; each can be gone through again to its end."""
+    """A link takes several writes to make."""
 
     MAKING = "making"
     MADE = "made"
-    ENDING = "ending"
 
 
 @dataclass(frozen=True, slots=True)

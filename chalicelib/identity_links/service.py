@@ -132,7 +132,7 @@ class IdentityLinks:
         else:
             return []
         self._customers.carry_consent(link.former_cid, cid, DeliveryChannel.LINE)
-        table.put_state(link, LinkState.MADE)
+        table.mark_made(link)
         table.settle(answer.nonce)
         return self._linked(link, answer)
 
@@ -182,7 +182,6 @@ class IdentityLinks:
 
     def undo(self, link: IdentityLink) -> list[Fact]:
         """Make friend and customer two people again."""
-        table.put_state(link, LinkState.ENDING)
         friend = self._friends.find(link.account, link.line_user_id)
         if friend and friend.cid in (link.cid, link.former_cid):
             # Also when he is back already: an earlier try may have stopped before it took him off the member.

@@ -106,10 +106,12 @@ def get_link(cid: Cid, account: AccountKey) -> IdentityLink | None:
     )
 
 
-def put_state(link: IdentityLink, state: LinkState) -> None:
-    """Say how far a link has come; nothing when it is another one by now."""
+def mark_made(link: IdentityLink) -> None:
+    """Say that a link is whole; nothing when it is another one by now."""
     try:
-        LinkItem(person_key(link.cid), f"LINK#{link.account}").update(actions=[LinkItem.state.set(state)], condition=_is(link))
+        LinkItem(person_key(link.cid), f"LINK#{link.account}").update(
+            actions=[LinkItem.state.set(LinkState.MADE)], condition=_is(link)
+        )
     except UpdateError as error:
         if not is_lost(error):
             raise

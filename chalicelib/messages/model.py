@@ -17,7 +17,10 @@ LINK_PREFIX = "link."
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A reusable message. content: by channel, LINE {"messages": […]}, e-mail {subject, text, html}, SMS {text}, postal {heading, body}."""
+    """A reusable message. content depends on the channel.
+
+    LINE {"messages": […]}, e-mail {subject, text, html}, SMS {text}, postal {heading, body, link}.
+    """
 
     template_id: TemplateId
     name: str

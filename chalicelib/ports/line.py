@@ -43,7 +43,7 @@ class Profile:
 
 
 class Line(Protocol):
-    """Every verb raises TemporaryError (429 rate, 5xx, time-out), QuotaExceededError (429 monthly) or PermanentError (other 4xx)."""
+    """Every verb raises TemporaryError (429 rate, 5xx, time-out), SendingStoppedError (429 monthly, 401, 403) or PermanentError."""
 
     def send(self, credentials: LineCredentials, verb: str, body: dict[str, Any], retry_key: str = "") -> SendAccepted:
         """Send by `verb` reply, push or multicast; `body` is LINE's request. A reply takes no retry key."""

@@ -242,9 +242,8 @@ def _dangling(scenario: Scenario) -> list[dict[str, str]]:
     if scenario.start not in scenario.nodes:
         found.append({"node": "", "code": "start_unknown", "target": scenario.start})
     for node_id, node in scenario.nodes.items():
-        for target in exits_of(node):
-            if target not in scenario.nodes:
-                found.append({"node": node_id, "code": "dangling_edge", "target": target})
+        lost = [target for target in exits_of(node) if target not in scenario.nodes]
+        found += [{"node": node_id, "code": "dangling_edge", "target": target} for target in lost]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Scenarios in the config table (`SCN` / id, `SCN#id` / version); enrollments, cohorts, hints and the list of live cohorts in the engine table."""
+"""Scenarios in the config table (`SCN` / id, `SCN#id` / version); all that is under way in the engine table."""
 
 from __future__ import annotations
 

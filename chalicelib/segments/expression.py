@@ -18,8 +18,8 @@ from chalicelib.kernel.errors import InvalidError
 
 FIELDS = (
     "profile.member_no", "profile.name", "profile.gender", "profile.birthday", "profile.prefecture", "profile.city",
-    "profile.postal_code", "line.reachable", "email.reachable", "sms.reachable", "postal.reachable", "line.linked", "customer.known",
-    "purchase.count", "purchase.total_yen",
+    "profile.postal_code", "line.reachable", "email.reachable", "sms.reachable", "postal.reachable", "line.linked",
+    "customer.known", "purchase.count", "purchase.total_yen",
 )  # fmt: skip
 DATES = ("purchase.first", "purchase.last", "friend.since", "profile.birthday")
 _MOST_DEPTH = 20
@@ -33,7 +33,7 @@ class All:
 
 
 @dataclass(frozen=True, slots=True)
-class Any_:
+class AnyOf:
     """Some part holds; an empty one holds for nobody."""
 
     parts: tuple[Expression, ...]
@@ -79,7 +79,7 @@ class DaysAgo:
     most: int | None
 
 
-Expression = All | Any_ | Not | HasTag | FieldIs | FieldBetween | DaysAgo
+Expression = All | AnyOf | Not | HasTag | FieldIs | FieldBetween | DaysAgo
 
 
 def parse(tree: object, path: str = "$", depth: int = 0) -> Expression:
@@ -111,7 +111,7 @@ def _all(tree: Mapping[str, Any], path: str, depth: int) -> Expression:
 
 
 def _any(tree: Mapping[str, Any], path: str, depth: int) -> Expression:
-    return Any_(_parts(tree, "any", path, depth))
+    return AnyOf(_parts(tree, "any", path, depth))
 
 
 def _not(tree: Mapping[str, Any], path: str, depth: int) -> Expression:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from chalicelib.kernel.ids import AccountKey
 from chalicelib.kernel.windows import local_date
-from chalicelib.segments.expression import All, Any_, DaysAgo, Expression, FieldBetween, FieldIs, HasTag, Not
+from chalicelib.segments.expression import All, AnyOf, DaysAgo, Expression, FieldBetween, FieldIs, HasTag, Not
 from chalicelib.segments.model import Person
 
 Predicate = Callable[[Person], bool]
@@ -23,7 +23,7 @@ def compile_predicate(expression: Expression, now: datetime, account: AccountKey
         case All(parts):
             every = [compile_predicate(part, now, account) for part in parts]
             return lambda person: all(part(person) for part in every)
-        case Any_(parts):
+        case AnyOf(parts):
             some = [compile_predicate(part, now, account) for part in parts]
             return lambda person: any(part(person) for part in some)
         case Not(part):

@@ -12,7 +12,7 @@ from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.people.model import cid_of
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
-from chalicelib.segments.expression import All, Any_, Expression, FieldIs, Not, parse
+from chalicelib.segments.expression import All, AnyOf, Expression, FieldIs, Not, parse
 from chalicelib.segments.model import FRIEND_PREFIX, KINDS, Person, person_of
 from chalicelib.segments.predicate import compile_predicate
 from chalicelib.settings import settings
@@ -86,7 +86,7 @@ class Segments:
 
 def _asks_for_addresses(expression: Expression) -> bool:
     match expression:
-        case All(parts) | Any_(parts):
+        case All(parts) | AnyOf(parts):
             return any(_asks_for_addresses(part) for part in parts)
         case Not(part):
             return _asks_for_addresses(part)

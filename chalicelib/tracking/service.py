@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import time
 from collections.abc import Callable
@@ -113,7 +112,3 @@ class Tracking:
     def timeline(self, cid: Cid) -> list[Item]:
         """Return what a person did, oldest first."""
         return table.timeline(self._database, cid)
-
-
-# A transparent GIF of one pixel, the smallest picture that every mail program loads.
-PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")

@@ -147,7 +147,8 @@ class FakeLedger:
         self.calls[key] = (f"done {result}", begun_at)
 
     def note_event(self, key: str, kind: str, at: datetime) -> None:
-        self.events[key] = at
+        if kind != "reject":  # a rejected call has not left
+            self.events[key] = at
 
     def has_left(self, key: str) -> bool:
         self.step()

@@ -113,5 +113,3 @@ class FakeSchedules:
 
     def cancel(self, name: str) -> None:
         self.armed.pop(name, None)
-
-

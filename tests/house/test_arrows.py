@@ -20,7 +20,20 @@ PURE = [
         "messages/limits.py", "entrypoints/line_events.py", "entrypoints/problems.py",
     )),
 ]  # fmt: skip
-OUTSIDE = {"boto3", "botocore", "pynamodb", "chalice", "linebot", "urllib3", "requests", "jinja2", "reportlab", "os", "socket", "time"}
+OUTSIDE = {
+    "boto3",
+    "botocore",
+    "pynamodb",
+    "chalice",
+    "linebot",
+    "urllib3",
+    "requests",
+    "jinja2",
+    "reportlab",
+    "os",
+    "socket",
+    "time",
+}
 
 
 @pytest.fixture(scope="module")

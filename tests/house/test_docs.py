@@ -54,7 +54,11 @@ def test_no_sentence_is_left_over() -> None:
     for path in (ROOT / "chalicelib").rglob("*.py"):
         if path.name != "problems.py":
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            written |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.match(node.value)}
+            written |= {
+                node.value
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.match(node.value)
+            }
     assert sorted(set(SENTENCES) - written) == []
 
 
@@ -112,7 +116,9 @@ def test_the_product_ships_no_tool_of_ours() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     # overrides.txt gives what is cut off a platform that there never is.
     shipped = {line.partition("==")[0] for line in lines if re.match(r"[A-Za-z]", line) and "'never'" not in line}
-    assert shipped & {"chalice", "moto", "pytest", "mypy", "ruff", "ministack", "hypothesis", "matplotlib", "numpy", "pandas"} == set()
+    assert (
+        shipped & {"chalice", "moto", "pytest", "mypy", "ruff", "ministack", "hypothesis", "matplotlib", "numpy", "pandas"} == set()
+    )
 
 
 def tracked() -> list[Path]:
@@ -123,7 +129,16 @@ def tracked() -> list[Path]:
 
 
 # Written apart, so that this file does not find itself.
-ELSEWHERE = re.compile("|".join([r"(?<![\w.])/(?:work|home|root|Users)" + r"/\w", r"--(?:extra-)?index" + r"-url[ =]+http", r"https?://[^\s/]*/(?:\w+/)*sim" + "ple/", r"//host\.dock" + "er"]))
+ELSEWHERE = re.compile(
+    "|".join(
+        [
+            r"(?<![\w.])/(?:work|home|root|Users)" + r"/\w",
+            r"--(?:extra-)?index" + r"-url[ =]+http",
+            r"https?://[^\s/]*/(?:\w+/)*sim" + "ple/",
+            r"//host\.dock" + "er",
+        ]
+    )
+)
 
 
 def test_no_file_names_a_place_outside_the_project() -> None:

@@ -127,7 +127,7 @@ def test_it_contacts_after_their_first_purchase_exactly_those_who_bought(stage: 
     stage.scenario("first_purchase", nodes, trigger={"type": "event", "event": "first_purchase"})
     bring_in(stage, ImportKind.CUSTOMERS, customers_csv(people))
     bring_in(stage, ImportKind.ORDERS, orders_csv(purchases), trigger=True)
-    Runner(stage).run_until(at(date(1998, 7, 31), 0))
+    Runner(stage).until(at(date(1998, 7, 31), 0))
     expected = {line_id(customer) for customer in people if has_line(customer)}
     found = contacts(stage)
     assert set(found) == {"thanks", "coupon", "remind"}
@@ -146,20 +146,37 @@ def test_it_wakes_exactly_the_dormant_and_falls_back_to_sms(stage: Stage, purcha
     condition = {"all": [{"date": "purchase.last", "before_days": 90}, {"purchase": {"total_from": 15000}}]}
     nodes: dict[str, Any] = {
         "first": {"type": "send", "channel": "line", "template": "tpl_hello", "next": "w1", "unreachable": "sms"},
-        "w1": {"type": "wait_for_response", "of": "first", "timeout": "P3D", "at": "20:00", "responded": "done", "timed_out": "second"},
+        "w1": {
+            "type": "wait_for_response",
+            "of": "first",
+            "timeout": "P3D",
+            "at": "20:00",
+            "responded": "done",
+            "timed_out": "second",
+        },
         "second": {"type": "send", "channel": "line", "template": "tpl_again", "next": "w2", "unreachable": "sms"},
-        "w2": {"type": "wait_for_response", "of": "second", "timeout": "P3D", "at": "12:00", "responded": "done", "timed_out": "sms"},
+        "w2": {
+            "type": "wait_for_response",
+            "of": "second",
+            "timeout": "P3D",
+            "at": "12:00",
+            "responded": "done",
+            "timed_out": "sms",
+        },
         "sms": {"type": "send", "channel": "sms", "template": "tpl_sms", "next": "done"},
         "done": {"type": "end"},
     }
-    stage.scenario("dormant", nodes, trigger={"type": "segment", "condition": condition, "daily_at": "10:00"}, goal={"event": "purchase"})
+    stage.scenario(
+        "dormant", nodes, trigger={"type": "segment", "condition": condition, "daily_at": "10:00"}, goal={"event": "purchase"}
+    )
     bring_in(stage, ImportKind.CUSTOMERS, customers_csv(people))
     bring_in(stage, ImportKind.ORDERS, orders_csv(before))
     stage.clock.set(at(DORMANT_ON, 10))
     part: int | None = 0
     while part is not None:
         part = stage.world.scenarios.enter_segment("dormant", stage.clock.now(), part)
-    Runner(stage).run_until(at(DORMANT_ON + timedelta(days=10), 0))
+    stage.schedules.armed.clear()  # one morning's entry is what the file is asked about below
+    Runner(stage).until(at(DORMANT_ON + timedelta(days=10), 0))
 
     # The same question asked of the raw file, by other means.
     last: dict[str, date] = {}

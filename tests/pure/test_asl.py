@@ -96,7 +96,9 @@ def all_states(machine: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def ways(state: dict[str, Any]) -> list[str]:
-    return [target for target in (state.get("Next"), state.get("Default"), *(c["Next"] for c in state.get("Choices", []))) if target]
+    return [
+        target for target in (state.get("Next"), state.get("Default"), *(c["Next"] for c in state.get("Choices", []))) if target
+    ]
 
 
 @given(scenarios())
@@ -150,7 +152,13 @@ def events_of(data: Any, people: int, shards: int = SHARDS) -> int:
     while True:
         for name in (node_id, f"{node_id}.answers", f"{node_id}.next", f"{node_id}.go"):
             state = machine["States"].get(name, {"Type": ""})
-            events += {"": 0, "Wait": _OTHER, "Choice": _OTHER, "Task": _TASK, "Map": _MAP + shards * _ITERATION + pages * (_TASK + _OTHER)}[state["Type"]]
+            events += {
+                "": 0,
+                "Wait": _OTHER,
+                "Choice": _OTHER,
+                "Task": _TASK,
+                "Map": _MAP + shards * _ITERATION + pages * (_TASK + _OTHER),
+            }[state["Type"]]
         if not main_exit(scenario.node(node_id)):
             return events + _OTHER + 1
         node_id = main_exit(scenario.node(node_id))

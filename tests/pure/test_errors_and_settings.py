@@ -19,11 +19,16 @@ from chalicelib.kernel.errors import (
 )
 from chalicelib.settings import Settings, SettingsError, parse
 
-WHOLE = {field.name.upper(): "https://crm.test" if field.name == "public_url" else "x" for field in fields(Settings) if field.default is MISSING}
+WHOLE = {
+    field.name.upper(): "https://crm.test" if field.name == "public_url" else "x"
+    for field in fields(Settings)
+    if field.default is MISSING
+}
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"), [(NotFoundError, 404), (ConflictError, 409), (InvalidError, 422), (DeniedError, 403), (UnauthenticatedError, 401)]
+    ("kind", "status"),
+    [(NotFoundError, 404), (ConflictError, 409), (InvalidError, 422), (DeniedError, 403), (UnauthenticatedError, 401)],
 )
 def test_each_refusal_has_its_status(kind: type, status: int) -> None:
     problem = problem_of(kind("tag.unknown", tag_id="tag_1"))

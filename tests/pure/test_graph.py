@@ -33,7 +33,11 @@ def answer(of: str = "hello", **more: Any) -> dict[str, Any]:
 
 
 def branch(*targets: str, when: Any = None, otherwise: str = "done") -> dict[str, Any]:
-    return {"type": "branch", "cases": [{"when": when or {"tag": "tag_a"}, "next": target} for target in targets], "otherwise": otherwise}
+    return {
+        "type": "branch",
+        "cases": [{"when": when or {"tag": "tag_a"}, "next": target} for target in targets],
+        "otherwise": otherwise,
+    }
 
 
 def split(*shares: tuple[int, str]) -> dict[str, Any]:
@@ -41,7 +45,14 @@ def split(*shares: tuple[int, str]) -> dict[str, Any]:
 
 
 def graph(nodes: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"schema": "scenario/1", "name": "x", "trigger": {"type": "event", "event": "follow"}, "start": next(iter(nodes), ""), "nodes": nodes, **more}
+    return {
+        "schema": "scenario/1",
+        "name": "x",
+        "trigger": {"type": "event", "event": "follow"},
+        "start": next(iter(nodes), ""),
+        "nodes": nodes,
+        **more,
+    }
 
 
 def problems(nodes: dict[str, Any], **more: Any) -> list[tuple[str, str]]:
@@ -160,7 +171,11 @@ def test_the_schema_describes_the_grammar() -> None:
 
 
 def test_the_main_way_is_where_most_stay() -> None:
-    nodes = parse(graph({"s": split((1, "a"), (3, "b")), "a": answer(responded="s", timed_out="b"), "b": branch("a", otherwise="c"), "c": END})).nodes
+    nodes = parse(
+        graph(
+            {"s": split((1, "a"), (3, "b")), "a": answer(responded="s", timed_out="b"), "b": branch("a", otherwise="c"), "c": END}
+        )
+    ).nodes
     assert [main_exit(nodes[node]) for node in "sabc"] == ["b", "b", "c", ""]
     assert all(main_exit(node) in exits_of(node) for node in nodes.values() if exits_of(node))
 
@@ -185,11 +200,15 @@ def test_a_wait_ends_at_its_clock_time() -> None:
 
 NODE_IDS = st.from_regex(r"[a-z][a-z0-9_]{0,19}", fullmatch=True)
 SCENARIO_IDS = st.from_regex(r"[a-z][a-z0-9_]{0,23}", fullmatch=True).map(ScenarioId)
-MINUTES = st.datetimes(datetime(2000, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC)).map(lambda at: at.replace(second=0, microsecond=0))
+MINUTES = st.datetimes(datetime(2000, 1, 1), datetime(2099, 1, 1), timezones=st.just(UTC)).map(
+    lambda at: at.replace(second=0, microsecond=0)
+)
 
 
 @given(SCENARIO_IDS, st.integers(1, 9999), NODE_IDS, MINUTES)
-def test_a_cohort_is_named_so_that_it_can_be_read_back_and_started(scenario: ScenarioId, version: int, node: str, due: datetime) -> None:
+def test_a_cohort_is_named_so_that_it_can_be_read_back_and_started(
+    scenario: ScenarioId, version: int, node: str, due: datetime
+) -> None:
     name = cohort_id(scenario, version, node, due)
     assert parse_cohort_id(name) == (scenario, version, node, due)
     assert len(f"{name}-c2026112210") <= 80  # an execution's name, started again by the reconciler

@@ -34,7 +34,9 @@ def test_it_takes_no_other_text_for_a_customer_id(text: str) -> None:
     assert cid is None or customer_id(cid) == text
 
 
-@pytest.mark.parametrize("text", ["", "cus_", "0000000001", "cus_000000000", "cus_00000000001", "cus_000000000I", "cus_00000000a1", "CUS_0000000001"])
+@pytest.mark.parametrize(
+    "text", ["", "cus_", "0000000001", "cus_000000000", "cus_00000000001", "cus_000000000I", "cus_00000000a1", "CUS_0000000001"]
+)
 def test_it_refuses_a_malformed_customer_id(text: str) -> None:
     assert parse_customer_id(text) is None
 
@@ -58,7 +60,9 @@ def test_a_ulid_tells_its_kind_and_is_never_the_same() -> None:
     assert len({one[:14] for one in ids}) == 1  # ten characters of time
 
 
-@pytest.mark.parametrize("text", ["U" + "a" * 31, "U" + "a" * 33, "u" + "a" * 32, "U" + "A" * 32, "U" + "g" * 32, "U" + "a" * 32 + "\n", None, 7, ["U"]])
+@pytest.mark.parametrize(
+    "text", ["U" + "a" * 31, "U" + "a" * 33, "u" + "a" * 32, "U" + "A" * 32, "U" + "g" * 32, "U" + "a" * 32 + "\n", None, 7, ["U"]]
+)
 def test_it_knows_what_is_no_line_user_id(text: object) -> None:
     assert not is_line_user_id(text)
     assert is_line_user_id("U8e742f61d673b39c7fff3cecb7536ef0")

@@ -54,7 +54,9 @@ def test_it_reads_every_encoding_that_japanese_systems_write(content: bytes) -> 
     assert cells(sheet, sheet.rows[0])["member_no"] == "A1"
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n\xff\xd8\xff", "会員番号".encode("euc-jp")[:-1] + b"\xff", b"\x80\x81", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\x1a\n\xff\xd8\xff", "会員番号".encode("euc-jp")[:-1] + b"\xff", b"\x80\x81", b"\xff\xfe\x00"]
+)
 def test_it_refuses_bytes_that_are_no_text(content: bytes) -> None:
     with pytest.raises(InvalidError, match="import.encoding_unknown"):
         decode(content)
@@ -76,7 +78,13 @@ def test_no_file_whatever_does_more_than_be_refused(content: bytes) -> None:
 @pytest.mark.parametrize("delimiter", [",", "\t", ";"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_it_finds_the_delimiter_and_the_line_end(delimiter: str, end: str) -> None:
-    text = end.join([delimiter.join(["会員番号", "メモ, 長い; もの", "氏名"]).replace("メモ, 長い; もの", '"メモ, 長い; もの"'), delimiter.join(["A1", "x", "花子"]), ""])
+    text = end.join(
+        [
+            delimiter.join(["会員番号", "メモ, 長い; もの", "氏名"]).replace("メモ, 長い; もの", '"メモ, 長い; もの"'),
+            delimiter.join(["A1", "x", "花子"]),
+            "",
+        ]
+    )
     sheet = read(text.encode(), CUSTOMERS, {})
     assert cells(sheet, sheet.rows[0]) == {"member_no": "A1", "name": "花子"}
 
@@ -97,7 +105,9 @@ def test_a_mapping_outweighs_the_known_names() -> None:
     assert cells(sheet, sheet.rows[0]) == {"member_no": "B2", "attribute.rank": "gold"}
 
 
-@pytest.mark.parametrize("mapping", [{"member_no": "ない列"}, {"email": "Ｅメール"}, {"attribute.rank": "ランク"}, {"colour": "氏名"}])
+@pytest.mark.parametrize(
+    "mapping", [{"member_no": "ない列"}, {"email": "Ｅメール"}, {"attribute.rank": "ランク"}, {"colour": "氏名"}]
+)
 def test_a_mapped_column_that_is_not_there_is_no_silent_loss(mapping: dict[str, str]) -> None:
     error = refused(TEXT.encode(), mapping=mapping)
     assert error.code == "import.columns_missing"
@@ -145,7 +155,9 @@ def test_a_ragged_row_is_refused_alone() -> None:
 
 
 def test_empty_cells_are_left_out_and_attributes_kept() -> None:
-    values = customer_values({"member_no": "A1", "name": " ", "email": "", "attribute.rank": " gold ", "attribute.x": "", "line_user_id": "U"})
+    values = customer_values(
+        {"member_no": "A1", "name": " ", "email": "", "attribute.rank": " gold ", "attribute.x": "", "line_user_id": "U"}
+    )
     assert values == {"member_no": "A1", "attributes": {"rank": "gold"}}
     with pytest.raises(InvalidError, match="customer.member_no_missing"):
         customer_values({"name": "花子"})
@@ -204,8 +216,23 @@ def test_it_refuses_what_is_no_amount(text: str) -> None:
 
 
 def test_it_reads_an_order() -> None:
-    row = order_row({"order_no": " Ｎ-1 ", "member_no": "A1", "ordered_at": "2026-11-22", "amount_yen": "1,980円", "products": "茶|菓子、 箸\n", "shop": " 本店 "})
-    assert (row.order_no, row.member_no, row.amount_yen, row.products, row.shop) == ("N-1", "A1", 1980, ("茶", "菓子", "箸"), "本店")
+    row = order_row(
+        {
+            "order_no": " Ｎ-1 ",
+            "member_no": "A1",
+            "ordered_at": "2026-11-22",
+            "amount_yen": "1,980円",
+            "products": "茶|菓子、 箸\n",
+            "shop": " 本店 ",
+        }
+    )
+    assert (row.order_no, row.member_no, row.amount_yen, row.products, row.shop) == (
+        "N-1",
+        "A1",
+        1980,
+        ("茶", "菓子", "箸"),
+        "本店",
+    )
     for order_no in ("", "注文1", "x" * 65, "a b"):
         with pytest.raises(InvalidError, match="order.order_no_malformed"):
             order_row({"order_no": order_no, "member_no": "A1", "ordered_at": "2026-11-22", "amount_yen": "1"})

@@ -129,10 +129,22 @@ def test_there_must_be_a_message(messages: object) -> None:
         (flex({"type": "bubble"}), "messages[0].contents", "empty"),
         (flex(bubble({"type": "hologram"})), "messages[0].contents.body.contents[0].type", "unknown_type"),
         (flex(bubble({"type": ["box"]})), "messages[0].contents.body.contents[0].type", "unknown_type"),
-        (flex({"type": "bubble", "body": {"type": "box", "layout": "vertical", "contents": 5}}), "messages[0].contents.body.contents", "wrong_type"),
-        (flex({"type": "bubble", "body": {"type": "box", "layout": "sideways", "contents": []}}), "messages[0].contents.body.layout", "unknown_type"),
+        (
+            flex({"type": "bubble", "body": {"type": "box", "layout": "vertical", "contents": 5}}),
+            "messages[0].contents.body.contents",
+            "wrong_type",
+        ),
+        (
+            flex({"type": "bubble", "body": {"type": "box", "layout": "sideways", "contents": []}}),
+            "messages[0].contents.body.layout",
+            "unknown_type",
+        ),
         (flex(bubble({"type": "button"})), "messages[0].contents.body.contents[0].action.type", "unknown_type"),
-        (flex(bubble({"type": "button", "action": {"type": "uri", "uri": URL}})), "messages[0].contents.body.contents[0].action.label", "empty"),
+        (
+            flex(bubble({"type": "button", "action": {"type": "uri", "uri": URL}})),
+            "messages[0].contents.body.contents[0].action.label",
+            "empty",
+        ),
     ],
 )
 def test_it_names_the_place_of_what_line_would_refuse(message: Any, path: str, code: str) -> None:
@@ -157,8 +169,26 @@ def test_it_has_nothing_against_what_line_takes(message: Any) -> None:
     assert codes(message) == []
 
 
-KEYS = ["type", "text", "altText", "template", "actions", "contents", "body", "layout", "action", "label", "uri", "quickReply", "items", "messages", "subject"]
-WORDS = st.sampled_from(["text", "image", "template", "flex", "buttons", "confirm", "bubble", "carousel", "box", "button", "uri", "vertical", "x", ""])
+KEYS = [
+    "type",
+    "text",
+    "altText",
+    "template",
+    "actions",
+    "contents",
+    "body",
+    "layout",
+    "action",
+    "label",
+    "uri",
+    "quickReply",
+    "items",
+    "messages",
+    "subject",
+]
+WORDS = st.sampled_from(
+    ["text", "image", "template", "flex", "buttons", "confirm", "bubble", "carousel", "box", "button", "uri", "vertical", "x", ""]
+)
 JUNK = st.recursive(
     st.none() | st.integers() | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),

@@ -124,7 +124,9 @@ def test_junk_is_counted_and_its_neighbours_survive(junk: object) -> None:
     assert (len(envelope.events), envelope.problems, envelope.destination) == (1, 1, "")
 
 
-@pytest.mark.parametrize("body", [b"", b"hello", b"[]", b"{}", b'{"events":{}}', b'{"events":null}', b"\xff\xfe", b"7", "[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"hello", b"[]", b"{}", b'{"events":{}}', b'{"events":null}', b"\xff\xfe", b"7", "[" * 100_000]
+)
 def test_what_is_no_webhook_body_is_a_value_error(body: bytes | str) -> None:
     with pytest.raises(ValueError):
         read_envelope(body)
@@ -132,12 +134,18 @@ def test_what_is_no_webhook_body_is_a_value_error(body: bytes | str) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "userId", "isRedelivery", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "userId", "isRedelivery", "x"]), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
 
-@given(st.dictionaries(st.sampled_from(["type", "mode", "timestamp", "source", "webhookEventId", "deliveryContext", "replyToken", "message"]), JSON))
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "mode", "timestamp", "source", "webhookEventId", "deliveryContext", "replyToken", "message"]), JSON
+    )
+)
 @example({"timestamp": 1e300, "webhookEventId": "x"})
 def test_no_event_whatever_stops_the_batch(event: dict[str, Any]) -> None:
     envelope = read_envelope(json.dumps({"events": [event, {**raw(), **event, "timestamp": 1, "webhookEventId": "e"}]}))

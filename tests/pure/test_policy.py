@@ -20,7 +20,12 @@ OPENS = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)  # 09:00
 DAY = DeliveryWindow(time(9), time(21))
 
 
-def job(channel: DeliveryChannel = DeliveryChannel.LINE, account: AccountKey | None = MAIN, window: DeliveryWindow | None = DAY, hold: bool = True) -> Job:
+def job(
+    channel: DeliveryChannel = DeliveryChannel.LINE,
+    account: AccountKey | None = MAIN,
+    window: DeliveryWindow | None = DAY,
+    hold: bool = True,
+) -> Job:
     return Job("b", "c", "v", channel, "tpl", "cmp|x|y", NIGHT, account, window, hold)
 
 
@@ -30,7 +35,11 @@ WITH_EMAIL = Profile(email="a@b.test")
 @pytest.mark.parametrize(
     ("one", "channel", "why"),
     [
-        (person(WITH_EMAIL, out=(DeliveryChannel.EMAIL,), suppressed=frozenset({DeliveryChannel.EMAIL})), DeliveryChannel.EMAIL, "opted_out"),
+        (
+            person(WITH_EMAIL, out=(DeliveryChannel.EMAIL,), suppressed=frozenset({DeliveryChannel.EMAIL})),
+            DeliveryChannel.EMAIL,
+            "opted_out",
+        ),
         (person(out=(DeliveryChannel.EMAIL,)), DeliveryChannel.EMAIL, "opted_out"),
         (person(WITH_EMAIL, suppressed=frozenset({DeliveryChannel.EMAIL})), DeliveryChannel.EMAIL, "address_refused"),
         (person(), DeliveryChannel.EMAIL, "no_address"),

@@ -93,8 +93,16 @@ def test_a_mistake_is_refused_with_its_path(tree: Any, code: str, path: str) -> 
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["tag_a", "purchase.count", "purchase.last", ""]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["all", "any", "not", "tag", "field", "is", "in", "from", "to", "purchase", "count_from", "date", "before_days"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["all", "any", "not", "tag", "field", "is", "in", "from", "to", "purchase", "count_from", "date", "before_days"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
     max_leaves=8,
 )
 
@@ -166,9 +174,21 @@ def test_all_of_nothing_is_everybody_and_any_of_nothing_is_nobody() -> None:
         ({"field": "sms.reachable", "is": True}, person(Profile(phone="+819012345678")), True),
         ({"field": "sms.reachable", "is": True}, person(Profile(phone="+81312345678")), False),
         ({"field": "email.reachable", "is": True}, person(Profile(email="a@b.test"), out=(DeliveryChannel.EMAIL,)), False),
-        ({"field": "email.reachable", "is": True}, person(Profile(email="a@b.test"), suppressed=frozenset({DeliveryChannel.EMAIL})), False),
-        ({"field": "postal.reachable", "is": True}, person(Profile(name="花子", postal_code="100-0001", city="千代田区", address="1-1")), True),
-        ({"field": "postal.reachable", "is": True}, person(Profile(name="", postal_code="100-0001", city="千代田区", address="1-1")), False),
+        (
+            {"field": "email.reachable", "is": True},
+            person(Profile(email="a@b.test"), suppressed=frozenset({DeliveryChannel.EMAIL})),
+            False,
+        ),
+        (
+            {"field": "postal.reachable", "is": True},
+            person(Profile(name="花子", postal_code="100-0001", city="千代田区", address="1-1")),
+            True,
+        ),
+        (
+            {"field": "postal.reachable", "is": True},
+            person(Profile(name="", postal_code="100-0001", city="千代田区", address="1-1")),
+            False,
+        ),
         ({"field": "line.linked", "is": True}, person(Profile(member_no="1"), friends=(friend(),)), True),
         ({"field": "line.linked", "is": True}, person(friends=(friend(),)), False),
     ],
@@ -210,14 +230,18 @@ LEAF = st.one_of(
     st.lists(st.sampled_from(["東京都", "大阪府"]), max_size=2).map(lambda names: {"field": "profile.prefecture", "in": names}),
     st.tuples(st.integers(-1, 3), st.integers(-1, 3)).map(lambda p: {"field": "attribute.points", "from": p[0], "to": p[1]}),
     st.integers(0, 3).map(lambda n: {"purchase": {"count_to": n, "total_from": n * 100}}),
-    st.tuples(st.sampled_from(["before_days", "within_days"]), st.integers(0, 3)).map(lambda p: {"date": "purchase.last", p[0]: p[1]}),
+    st.tuples(st.sampled_from(["before_days", "within_days"]), st.integers(0, 3)).map(
+        lambda p: {"date": "purchase.last", p[0]: p[1]}
+    ),
     st.booleans().map(lambda is_: {"field": "line.reachable", "is": is_}),
 )
 TREES = st.recursive(
     LEAF,
-    lambda inner: st.lists(inner, max_size=3).map(lambda parts: {"all": parts})
-    | st.lists(inner, max_size=3).map(lambda parts: {"any": parts})
-    | inner.map(lambda part: {"not": part}),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda parts: {"all": parts})
+        | st.lists(inner, max_size=3).map(lambda parts: {"any": parts})
+        | inner.map(lambda part: {"not": part})
+    ),
     max_leaves=12,
 )
 PEOPLE = st.fixed_dictionaries(

@@ -121,7 +121,7 @@ class Outside:
         """Deliver the provider's events that are due."""
         for at, key in self.events:
             if at <= self.clock.now():
-                self.ledger.note_event(key, "Send", at)
+                self.ledger.note_event(key, "send", at)
 
 
 @dataclass

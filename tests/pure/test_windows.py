@@ -80,13 +80,21 @@ def test_it_refuses_a_window_without_length_and_a_moment_without_a_zone() -> Non
 
 @pytest.mark.parametrize(
     ("text", "length"),
-    [("P3D", timedelta(days=3)), ("PT30M", timedelta(minutes=30)), ("P1W", timedelta(weeks=1)), ("P1DT12H", timedelta(hours=36)), ("P0D", timedelta(0))],
+    [
+        ("P3D", timedelta(days=3)),
+        ("PT30M", timedelta(minutes=30)),
+        ("P1W", timedelta(weeks=1)),
+        ("P1DT12H", timedelta(hours=36)),
+        ("P0D", timedelta(0)),
+    ],
 )
 def test_it_reads_durations(text: str, length: timedelta) -> None:
     assert parse_duration(text) == length
 
 
-@pytest.mark.parametrize("text", ["", "P", "PT", "3D", "P3", "P-3D", "P3D ", "P1M", "PT5S", "P1.5D", "P3D\n", "P999999999999D", "P" + "9" * 5000 + "D"])
+@pytest.mark.parametrize(
+    "text", ["", "P", "PT", "3D", "P3", "P-3D", "P3D ", "P1M", "PT5S", "P1.5D", "P3D\n", "P999999999999D", "P" + "9" * 5000 + "D"]
+)
 def test_it_refuses_what_is_no_duration(text: str) -> None:
     with pytest.raises(InvalidError, match="duration.malformed"):
         parse_duration(text)

@@ -80,6 +80,14 @@ def test_the_event_that_decided_tells_its_fact_and_a_later_overruled_one_does_no
     assert told(stage, HANAKO, "unfollow", 2) == []
 
 
+def test_of_a_follow_and_a_block_in_one_millisecond_the_block_counts(stage: Stage) -> None:
+    for order in (("follow", "unfollow"), ("unfollow", "follow")):
+        user_id = somebody()
+        for kind in order:
+            told(stage, user_id, kind, 1)
+        assert stage.world.friends.get(MAIN, user_id).state is FollowState.BLOCKED
+
+
 def test_an_old_friend_enters_with_any_event_and_can_be_reached(stage: Stage) -> None:
     now = stage.clock.now()
     friend = stage.world.friends.observe(MAIN, HANAKO, now)

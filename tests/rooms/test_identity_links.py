@@ -17,7 +17,7 @@ from chalicelib.kernel.errors import DeniedError, InvalidError, NotFoundError, T
 from chalicelib.kernel.facts import Fact, IdentityLinked, IdentityUnlinked, LinkAnswered
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from tests.builders import HANAKO, MAIN, TARO, Stage
-from tests.rooms.crashes import every_crash, every_intrusion
+from tests.rooms.crashes import Crash, every_crash, every_intrusion, interrupted
 
 OTHER = AccountKey("other")
 _everybody = count(1)
@@ -126,6 +126,19 @@ def test_nonce_replay_by_another_event_is_refused(stage: Stage) -> None:
     stage.world.identity_links.complete(answer(stage, nonce, event_id="first"))
     assert stage.world.identity_links.complete(answer(stage, nonce, TARO, event_id="second")) == []
     assert stage.world.friends.get(MAIN, TARO).cid == thief
+    assert stage.world.friends.get(MAIN, HANAKO).cid == member
+
+
+def test_nonce_replay_is_refused_although_the_first_link_died_half_way(stage: Stage) -> None:
+    stage.friend()
+    thief, member = stage.friend(TARO), stage.customer("M1")
+    nonce = asked(stage, "M1")
+    first, second = answer(stage, nonce), answer(stage, nonce, TARO)
+    with interrupted(8), pytest.raises(Crash):
+        stage.world.identity_links.complete(first)
+    assert stage.world.identity_links.complete(second) == []
+    assert stage.world.friends.get(MAIN, TARO).cid == thief
+    stage.world.identity_links.complete(first)
     assert stage.world.friends.get(MAIN, HANAKO).cid == member
 
 

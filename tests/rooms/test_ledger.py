@@ -205,5 +205,7 @@ def test_a_call_that_was_taken_back_can_begin_again(case: Case) -> None:
 
 def test_the_providers_word_is_remembered(case: Case) -> None:
     assert not case.ledger.has_left("k")
-    case.ledger.note_event("k", "Send", NOW)
+    case.ledger.note_event("k", "reject", NOW)
+    assert not case.ledger.has_left("k")
+    case.ledger.note_event("k", "send", NOW)
     assert case.ledger.has_left("k")

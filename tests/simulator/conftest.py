@@ -78,11 +78,7 @@ class Caller:
         given = {"authorization": f"Bearer {self.channel.access_token}", "content-type": "application/json"}
         request = Request(method, path, query, {**given, **(headers or {})}, raw)
         response = self.line.handle(request)
-        content = (
-            json.loads(response.body)
-            if response.body and response.content_type == "application/json"
-            else response.body
-        )
+        content = json.loads(response.body) if response.body and response.content_type == "application/json" else response.body
         return response.status, content, response.headers
 
     def push(self, to: str, text: str = "こんにちは", key: str | None = None) -> tuple[int, Any, dict[str, str]]:

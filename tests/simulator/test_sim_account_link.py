@@ -23,9 +23,7 @@ def links(line: LineSimulator, receiver: Any) -> list[dict[str, Any]]:
     return [event for event in receiver.events if event["type"] == "accountLink"]
 
 
-def test_the_owner_agrees(
-    api: Any, line: LineSimulator, hanako: Person, shop: Channel, dialog: str, receiver: Any
-) -> None:
+def test_the_owner_agrees(api: Any, line: LineSimulator, hanako: Person, shop: Channel, dialog: str, receiver: Any) -> None:
     assert "連携が完了しました" in hanako.link_account(dialog).text
     (event,) = links(line, receiver)
     assert event["link"] == {"result": "ok", "nonce": NONCE}
@@ -41,17 +39,13 @@ def test_someone_else_agrees(line: LineSimulator, dialog: str, receiver: Any) ->
     assert "replyToken" not in event
 
 
-def test_a_used_token_is_refused_without_a_webhook(
-    line: LineSimulator, hanako: Person, dialog: str, receiver: Any
-) -> None:
+def test_a_used_token_is_refused_without_a_webhook(line: LineSimulator, hanako: Person, dialog: str, receiver: Any) -> None:
     hanako.link_account(dialog)
     assert hanako.link_account(dialog).status == 400
     assert len(links(line, receiver)) == 1
 
 
-def test_an_expired_token_is_refused_without_a_webhook(
-    line: LineSimulator, hanako: Person, dialog: str, receiver: Any
-) -> None:
+def test_an_expired_token_is_refused_without_a_webhook(line: LineSimulator, hanako: Person, dialog: str, receiver: Any) -> None:
     line.clock.advance(601)
     page = hanako.link_account(dialog)
     assert page.status == 400
@@ -60,9 +54,7 @@ def test_an_expired_token_is_refused_without_a_webhook(
 
 
 @pytest.mark.parametrize("nonce", ["short", "a" * 256, ""])
-def test_a_nonce_of_wrong_length_is_refused(
-    line: LineSimulator, hanako: Person, dialog: str, receiver: Any, nonce: str
-) -> None:
+def test_a_nonce_of_wrong_length_is_refused(line: LineSimulator, hanako: Person, dialog: str, receiver: Any, nonce: str) -> None:
     assert hanako.link_account(dialog.partition("&nonce")[0] + f"&nonce={nonce}").status == 400
     assert links(line, receiver) == []
 

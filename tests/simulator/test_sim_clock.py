@@ -11,9 +11,7 @@ from line_simulator import Clock, ClockError, LineSimulator
 from line_simulator.clock import parse_duration, parse_moment
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("2d", 172_800), (15, 15), ("0.5s", 0.5)]
-)
+@pytest.mark.parametrize(("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("2d", 172_800), (15, 15), ("0.5s", 0.5)])
 def test_durations(text: object, seconds: float) -> None:
     assert parse_duration(text) == seconds
 

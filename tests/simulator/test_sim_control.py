@@ -94,9 +94,7 @@ def test_the_person_can_be_named_by_user_id_or_name(sim: Sim, hanako: Person, sh
         ("GET", "/_sim/nothing", None, 404, "There is no GET /_sim/nothing."),
     ],
 )
-def test_mistakes_get_one_sentence(
-    sim: Sim, hanako: Person, method: str, path: str, body: Any, status: int, sentence: str
-) -> None:
+def test_mistakes_get_one_sentence(sim: Sim, hanako: Person, method: str, path: str, body: Any, status: int, sentence: str) -> None:
     answered, content = sim(method, path, body)
     assert answered == status
     assert sentence in content["message"]
@@ -104,9 +102,7 @@ def test_mistakes_get_one_sentence(
 
 def test_secrets_are_masked_in_the_journal(sim: Sim, api: Any, shop: Channel, hanako: Person) -> None:
     form = f"grant_type=client_credentials&client_id={shop.id}&client_secret={shop.secret}".encode()
-    token = api("POST", "/oauth2/v3/token", form, {"content-type": "application/x-www-form-urlencoded"})[1][
-        "access_token"
-    ]
+    token = api("POST", "/oauth2/v3/token", form, {"content-type": "application/x-www-form-urlencoded"})[1]["access_token"]
     link = api("POST", f"/v2/bot/user/{hanako.user_id(shop)}/linkToken")[1]["linkToken"]
     text = json.dumps(sim("GET", "/_sim/requests")[1])
     assert shop.id in text

@@ -120,7 +120,5 @@ def test_the_same_seed_gives_the_same_ids() -> None:
 
     first = ids()
     assert first == ids()
-    for value, shape in zip(
-        first, (r"\d{10}", r"[0-9a-f]{32}", r"U[0-9a-f]{32}", r"U[0-9a-f]{32}", r"\d{18}"), strict=True
-    ):
+    for value, shape in zip(first, (r"\d{10}", r"[0-9a-f]{32}", r"U[0-9a-f]{32}", r"U[0-9a-f]{32}", r"\d{18}"), strict=True):
         assert re.fullmatch(shape, value)

@@ -112,9 +112,7 @@ def test_a_header_asks_for_a_fault(api: Any) -> None:
         ("rate_limited", {"nth": "2"}, "nth of a fault must be"),
     ],
 )
-def test_unknown_faults_are_refused_in_one_sentence(
-    line: LineSimulator, kind: str, conditions: Any, sentence: str
-) -> None:
+def test_unknown_faults_are_refused_in_one_sentence(line: LineSimulator, kind: str, conditions: Any, sentence: str) -> None:
     with pytest.raises(SimulatorError, match=sentence):
         line.fault(kind, **conditions)
 
@@ -133,9 +131,7 @@ def test_a_duplicate_carries_no_flag(line: LineSimulator, hanako: Person, shop: 
     assert first["deliveryContext"] == {"isRedelivery": False}
 
 
-def test_reordered_webhooks_come_after_the_next(
-    line: LineSimulator, hanako: Person, shop: Channel, receiver: Any
-) -> None:
+def test_reordered_webhooks_come_after_the_next(line: LineSimulator, hanako: Person, shop: Channel, receiver: Any) -> None:
     receiver.received.clear()
     line.fault("webhook_reorder", times=1)
     for text in "一二":
@@ -186,9 +182,7 @@ def test_every_fault_is_described() -> None:
     assert all(WEBHOOK_FAULTS.values())
 
 
-def test_a_hanging_call_is_in_flight_but_a_question_about_it_is_not(
-    line: LineSimulator, hanako: Person, shop: Channel
-) -> None:
+def test_a_hanging_call_is_in_flight_but_a_question_about_it_is_not(line: LineSimulator, hanako: Person, shop: Channel) -> None:
     assert json.loads(hanako.open(line.url + "/_sim/status").text)["in_flight_requests"] == 0
     line.fault("hang_after_accept", times=1, seconds=0.5)
     with pytest.raises(TimeoutError):

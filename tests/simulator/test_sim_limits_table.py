@@ -139,9 +139,7 @@ BAD: list[tuple[Any, str, str]] = [
         "Length must be between 1 and 120",
     ),
     (
-        template(
-            type="image_carousel", columns=[{"imageUrl": "https://e.com/a", "action": {**URI, "label": "a" * 13}}]
-        ),
+        template(type="image_carousel", columns=[{"imageUrl": "https://e.com/a", "action": {**URI, "label": "a" * 13}}]),
         "messages[0].template.columns[0].action.label",
         "Length must be between 1 and 12",
     ),
@@ -161,9 +159,7 @@ BAD: list[tuple[Any, str, str]] = [
         "invalid uri scheme",
     ),
     (
-        template(
-            type="buttons", text="a", actions=[{"type": "uri", "label": "a", "uri": "https://e.com/" + "a" * 1000}]
-        ),
+        template(type="buttons", text="a", actions=[{"type": "uri", "label": "a", "uri": "https://e.com/" + "a" * 1000}]),
         "messages[0].template.actions[0].uri",
         "Length must be between 1 and 1000",
     ),
@@ -225,9 +221,7 @@ def test_invalid_messages_name_the_property(api: Any, message: Any, place: str, 
     assert any(one["property"] == place and one["message"].startswith(complaint) for one in body["details"]), body
 
 
-@pytest.mark.parametrize(
-    ("messages", "complaint"), [([], EMPTY), ([TEXT] * 6, "Size must be between 1 and 5"), (None, EMPTY)]
-)
+@pytest.mark.parametrize(("messages", "complaint"), [([], EMPTY), ([TEXT] * 6, "Size must be between 1 and 5"), (None, EMPTY)])
 def test_a_call_carries_one_to_five_messages(api: Any, messages: Any, complaint: str) -> None:
     status, body, _ = api("POST", "/v2/bot/message/validate/reply", {"messages": messages})
     assert (status, body["details"]) == (400, [{"message": complaint, "property": "messages"}])

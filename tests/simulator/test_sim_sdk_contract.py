@@ -74,9 +74,7 @@ def test_every_bubble_of_a_call_keeps_its_order(sdk: MessagingApi, hanako: Perso
     assert [one.message["type"] for one in hanako.inbox(shop)] == ["text", "template", "flex"]
 
 
-def test_multicast_and_broadcast_reach_friends_only(
-    sdk: MessagingApi, hanako: Person, taro: Person, shop: Channel
-) -> None:
+def test_multicast_and_broadcast_reach_friends_only(sdk: MessagingApi, hanako: Person, taro: Person, shop: Channel) -> None:
     both = [hanako.user_id(shop), taro.user_id(shop)]
     sdk.multicast(MulticastRequest(to=both, messages=[TextMessage(text="m")]))
     sdk.broadcast(BroadcastRequest(messages=[TextMessage(text="b")]))
@@ -107,11 +105,7 @@ def test_the_sdk_recognises_every_event(line: LineSimulator, hanako: Person, sho
     line.people.account_linked(shop, hanako.user_id(shop), "nonce-0123456789")
     line.drain()
     parser = WebhookParser(shop.secret)
-    events = [
-        event
-        for headers, body in receiver.received
-        for event in parser.parse(body.decode(), headers["x-line-signature"])
-    ]
+    events = [event for headers, body in receiver.received for event in parser.parse(body.decode(), headers["x-line-signature"])]
     assert [type(event) for event in events] == [
         FollowEvent,
         PostbackEvent,
@@ -179,9 +173,7 @@ def test_webhook_settings_and_test(sdk: MessagingApi, shop: Channel, receiver: A
     assert receiver.events == []
 
 
-def test_loading_and_content(
-    sdk: MessagingApi, client: ApiClient, line: LineSimulator, hanako: Person, shop: Channel
-) -> None:
+def test_loading_and_content(sdk: MessagingApi, client: ApiClient, line: LineSimulator, hanako: Person, shop: Channel) -> None:
     sdk.show_loading_animation(ShowLoadingAnimationRequest(chat_id=hanako.user_id(shop), loading_seconds=5))
     message_id = hanako.send(shop, {"type": "image"}, b"\x89PNG picture")
     assert MessagingApiBlob(client).get_message_content(message_id) == bytearray(b"\x89PNG picture")

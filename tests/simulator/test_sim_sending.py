@@ -105,9 +105,7 @@ def test_a_reply_token_works_once(api: Any, line: LineSimulator, hanako: Person,
     assert len(hanako.inbox(shop)) == 1
 
 
-def test_a_reply_token_lasts_a_minute(
-    api: Any, line: LineSimulator, hanako: Person, shop: Channel, receiver: Any
-) -> None:
+def test_a_reply_token_lasts_a_minute(api: Any, line: LineSimulator, hanako: Person, shop: Channel, receiver: Any) -> None:
     hanako.say(shop, "こんにちは")
     token = _token(line, receiver)
     line.clock.advance(61)
@@ -187,9 +185,7 @@ def test_a_driver_can_react_to_each_message(api: Any, line: LineSimulator, hanak
     assert [json.loads(one.body)["events"][0]["message"]["text"] for one in line.webhooks[1:]] == ["受け取り 1"]
 
 
-def test_an_error_in_a_reaction_is_raised_by_drain(
-    api: Any, line: LineSimulator, hanako: Person, shop: Channel
-) -> None:
+def test_an_error_in_a_reaction_is_raised_by_drain(api: Any, line: LineSimulator, hanako: Person, shop: Channel) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("driver")
 
@@ -199,9 +195,7 @@ def test_an_error_in_a_reaction_is_raised_by_drain(
         line.drain()
 
 
-def test_taps_do_what_the_actions_say(
-    api: Any, line: LineSimulator, hanako: Person, shop: Channel, receiver: Any
-) -> None:
+def test_taps_do_what_the_actions_say(api: Any, line: LineSimulator, hanako: Person, shop: Channel, receiver: Any) -> None:
     actions = [
         {"type": "postback", "label": "予約", "data": "go=1", "displayText": "予約します"},
         {"type": "message", "label": "質問", "text": "質問です"},

@@ -79,9 +79,7 @@ def test_order_is_kept(line: LineSimulator, hanako: Person, shop: Channel, recei
     assert [event["message"]["text"] for event in receiver.events[1:]] == [str(number) for number in range(20)]
 
 
-def test_without_redelivery_a_failure_is_final(
-    line: LineSimulator, hanako: Person, shop: Channel, receiver: Any
-) -> None:
+def test_without_redelivery_a_failure_is_final(line: LineSimulator, hanako: Person, shop: Channel, receiver: Any) -> None:
     receiver.answers = [500]
     hanako.say(shop, "a")
     line.drain()
@@ -90,9 +88,7 @@ def test_without_redelivery_a_failure_is_final(
     assert len(receiver.received) == 2
 
 
-def test_redelivery_repeats_the_event_with_its_flag(
-    line: LineSimulator, hanako: Person, shop: Channel, receiver: Any
-) -> None:
+def test_redelivery_repeats_the_event_with_its_flag(line: LineSimulator, hanako: Person, shop: Channel, receiver: Any) -> None:
     shop.redelivery = True
     receiver.received.clear()
     receiver.answers = [500, 503]

@@ -44,7 +44,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Enishi Admin API",
             "version": "1",
-            "description": "LINE公式アカウントのCRM「Enishi」の管理API。日時はUTC（ISO 8601）、金額は円。 / Times in UTC, amounts in yen.",
+            "description": "LINE公式アカウントのCRM「Enishi」の管理API。日時はUTC（ISO 8601）、金額は円。 "
+            "/ Times in UTC, amounts in yen.",
         },
         "paths": paths,
         "components": {
