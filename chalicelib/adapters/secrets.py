@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from chalicelib.adapters.aws import client, code_of, translated
 
 _REMEMBER_SECONDS = 60.0
+_REFRESH_SECONDS = 5.0
 
 
 class SecretsManager:
@@ -20,6 +21,7 @@ class SecretsManager:
     def __init__(self, prefix: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._prefix = prefix
         self._monotonic = monotonic
+        self._refreshed: dict[str, float] = {}
         self._known: dict[str, tuple[float, dict[str, Any] | None]] = {}
 
     def get(self, name: str) -> dict[str, Any] | None:
@@ -32,6 +34,17 @@ class SecretsManager:
             self._known.clear()
         self._known[name] = (self._monotonic() + (_REMEMBER_SECONDS if value else 1.0), value)
         return value
+
+    def refresh(self, name: str) -> dict[str, Any] | None:
+        """Return it as it is now; see the port. A flood of bad signatures must not become a flood of calls."""
+        asked_at = self._refreshed.get(name)
+        if asked_at is not None and self._monotonic() - asked_at < _REFRESH_SECONDS:
+            return self.get(name)
+        if len(self._refreshed) > 1000:
+            self._refreshed.clear()
+        self._refreshed[name] = self._monotonic()
+        self._known.pop(name, None)
+        return self.get(name)
 
     def _fetch(self, name: str) -> dict[str, Any] | None:
         with translated("GetSecretValue"):

@@ -100,6 +100,8 @@ class Imports:
     def start(self, import_id: str) -> ImportJob:
         """Let the work begin once the file is there. Raises ConflictError(`import.started`), InvalidError(`import.no_file`)."""
         job = self.get(import_id)
+        if job.state is ImportState.RUNNING:
+            return job  # whoever started it may have died before it was enqueued; two workers do one worker's work
         if job.state is not ImportState.CREATED:
             raise ConflictError("import.started", state=job.state)
         content = self._files.get(job.file_key)

@@ -12,6 +12,10 @@ class Secrets(Protocol):
         """Return the JSON object kept under a name, None when there is none; cached for up to a minute."""
         ...
 
+    def refresh(self, name: str) -> dict[str, Any] | None:
+        """Return it as it is now and not as it is remembered; asks the store at most every few seconds."""
+        ...
+
     def put(self, name: str, value: dict[str, Any]) -> None:
         """Create or replace the JSON object under a name."""
         ...

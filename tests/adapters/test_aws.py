@@ -66,6 +66,19 @@ def test_a_secret_is_remembered_for_a_minute_and_its_absence_for_a_second() -> N
     assert secrets.get("a") == {"v": 2}
 
 
+def test_a_secret_is_refreshed_on_demand_but_not_by_a_flood() -> None:
+    now = [0.0]
+    secrets, other = SecretsManager("y/", monotonic=lambda: now[0]), SecretsManager("y/")
+    other.put("a", {"v": 1})
+    assert secrets.get("a") == {"v": 1}
+    other.put("a", {"v": 2})
+    assert secrets.refresh("a") == {"v": 2}
+    other.put("a", {"v": 3})
+    assert secrets.refresh("a") == {"v": 2}
+    now[0] = 5.0
+    assert secrets.refresh("a") == {"v": 3}
+
+
 # Queues ----------------------------------------------------------------------------------------------------------------------
 
 

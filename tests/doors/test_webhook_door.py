@@ -49,6 +49,15 @@ def test_it_refuses_the_signature_of_another_account(stage: Stage, knock: Knock)
     assert knock("POST", "/webhook/other", body, signed(body, "e" * 32)).status_code == 200
 
 
+def test_it_takes_a_secret_that_is_younger_than_its_memory(stage: Stage, knock: Knock) -> None:
+    body = envelope()
+    remembered = dict(stage.secrets.kept["line/main"])
+    stage.world.line_accounts.rotate_secret("main", "a" * 32)
+    stage.secrets.get = lambda _name: remembered  # type: ignore[method-assign]
+    assert knock("POST", "/webhook/main", body, signed(body, "a" * 32)).status_code == 200
+    assert knock("POST", "/webhook/main", body, signed(body, "9" * 32)).status_code == 401
+
+
 def test_it_takes_the_former_secret_for_a_day_and_no_longer(stage: Stage, knock: Knock) -> None:
     stage.world.line_accounts.rotate_secret("main", "a" * 32)
     body = envelope()

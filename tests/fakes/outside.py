@@ -65,6 +65,9 @@ class FakeSecrets:
     def get(self, name: str) -> dict[str, Any] | None:
         return self.kept.get(name)
 
+    def refresh(self, name: str) -> dict[str, Any] | None:
+        return self.kept.get(name)
+
     def put(self, name: str, value: dict[str, Any]) -> None:
         self.kept[name] = value
 
