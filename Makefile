@@ -28,7 +28,7 @@ reset: ## ここのデータを忘れる / forget the data kept here
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.up --reset; else rm -rf .local; fi
 
 test: $(STAMP) ## すべてのテスト / all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## 書式・型・層・家のきまり / format, lint, types, layers, house rules
 	@$(BIN)/ruff format --check .

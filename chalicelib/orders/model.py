@@ -31,23 +31,30 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class PurchaseStats:
-    """What a person's purchases add up to. revision: grows with every change, guards against lost updates."""
+    """What a person's purchases add up to. revision: grows with every change, guards against lost updates.
+
+    first_no: the first order; of several at one instant (exports carry days without a time) the least number.
+    """
 
     count: int = 0
     total_yen: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
     revision: int = 0
+    first_no: str = ""
 
     def with_orders(self, orders: Iterable[Order]) -> PurchaseStats:
         """Return the statistics with more orders counted in."""
-        count, total, first, last = self.count, self.total_yen, self.first_at, self.last_at
+        count, total, last = self.count, self.total_yen, self.last_at
+        first = (self.first_at, self.first_no) if self.first_at else None
         for order in orders:
             count += 1
             total += order.amount_yen
-            first = order.at if first is None else min(first, order.at)
+            place = (order.at, order.order_no)
+            first = place if first is None else min(first, place)
             last = order.at if last is None else max(last, order.at)
-        return PurchaseStats(count, total, first, last, self.revision)
+        first_at, first_no = first or (None, "")
+        return PurchaseStats(count, total, first_at, last, self.revision, first_no)
 
 
 def stats_of(collection: Mapping[str, Item]) -> PurchaseStats:
@@ -62,4 +69,5 @@ def stats_of(collection: Mapping[str, Item]) -> PurchaseStats:
         first_at=from_text(first) if first else None,
         last_at=from_text(last) if last else None,
         revision=item["revision"],
+        first_no=item.get("first_no", ""),
     )

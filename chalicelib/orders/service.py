@@ -39,16 +39,8 @@ class Orders:
         mine = [kept.get(number, order) for number, order in given.items() if number not in strangers]
         table.put_purchases(self._database, mine)
         self._count(mine, set(known), before)
-        first = self._first_numbers(mine)
-        return [_fact(order, is_first=order.order_no in first) for order in mine], strangers
-
-    def _first_numbers(self, orders: list[Order]) -> set[str]:
-        stats = self.stats({order.cid for order in orders})
-        earliest = [order for order in orders if order.at == stats[order.cid].first_at]
-        first = {order.order_no for order in earliest if stats[order.cid].count == 1}
-        # Exports carry days without a time: of several orders at one instant the one that lies first is the first.
-        unclear = {order.cid for order in earliest if stats[order.cid].count > 1}
-        return first | {order.order_no for cid in unclear for order in table.purchases(self._database, cid, limit=1)}
+        after = self.stats({order.cid for order in mine})
+        return [_fact(order, is_first=order.order_no == after[order.cid].first_no) for order in mine], strangers
 
     def _count(self, orders: list[Order], known: set[str], before: Mapping[Cid, PurchaseStats]) -> None:
         by_person: dict[Cid, list[Order]] = {}

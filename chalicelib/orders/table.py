@@ -63,6 +63,7 @@ def stats_statement(cid: Cid, old: PurchaseStats, new: PurchaseStats) -> Stateme
         "total_yen": new.total_yen,
         "first_at": to_text(new.first_at) if new.first_at else "",
         "last_at": to_text(new.last_at) if new.last_at else "",
+        "first_no": new.first_no,
         "revision": old.revision + 1,
     }
     table = settings().core_table

@@ -37,7 +37,7 @@ def test_orders_add_up_the_same_however_they_arrive(orders: list[Order], cut: in
 def test_statistics_come_back_from_their_item(orders: list[Order]) -> None:
     stats = PurchaseStats(revision=1).with_orders(orders)
     item = {
-        "count": stats.count, "total_yen": stats.total_yen, "revision": 1,
+        "count": stats.count, "total_yen": stats.total_yen, "revision": 1, "first_no": stats.first_no,
         "first_at": stats.first_at and to_text(stats.first_at), "last_at": stats.last_at and to_text(stats.last_at),
     }  # fmt: skip
     assert stats_of({STATS_SK: item}) == stats
