@@ -6,7 +6,8 @@ import os
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.connection import Connection
-from pynamodb.exceptions import PynamoDBException
+from pynamodb.exceptions import PutError, PynamoDBException
+from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
 
 from chalicelib.settings import settings
@@ -55,6 +56,17 @@ class ConfigItem(_Keyed):
 def is_lost(error: PynamoDBException) -> bool:
     """Say whether a conditional write lost: not an error but an answer."""
     return error.cause_response_code == "ConditionalCheckFailedException"
+
+
+def saved(item: Model, condition: Condition | None) -> bool:
+    """Write an item on a condition; return False when the condition does not hold."""
+    try:
+        item.save(condition=condition)
+    except PutError as error:
+        if is_lost(error):
+            return False
+        raise
+    return True
 
 
 def connection() -> Connection:

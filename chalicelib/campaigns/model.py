@@ -53,9 +53,10 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class CampaignReport:
-    """How many were frozen, sent to, left out by reason, and are still to come."""
+    """How many were frozen, sent to, left out by reason, are still to come, and could not be reached."""
 
     audience: int
     sent: int
     skipped: Mapping[str, int]
     waiting: int
+    failed: int = 0

@@ -209,7 +209,7 @@ class Campaigns:
             name = f"{settings().stage}-{campaign_id}-{shard}-{cursor or '0'}"
             self._schedules.at(name, until, {"kind": "step", "step": step})
             return []
-        self._note(campaign, job.visit, shard, cursor)
+        self._note(campaign, job.visit, shard, cursor, report.failed)
         if len(rows) == PAGE:
             return [{"op": "campaign_page", "campaign_id": campaign_id, "shard": shard, "cursor": rows[-1].sk}]
         table.note_page(self._database, campaign_id, f"DONE#{shard}", {})
@@ -233,10 +233,10 @@ class Campaigns:
             window=window,
         )
 
-    def _note(self, campaign: Campaign, visit: str, shard: int, cursor: str) -> None:
+    def _note(self, campaign: Campaign, visit: str, shard: int, cursor: str, failed: frozenset[Cid]) -> None:
         counts: Counter[str] = Counter()
-        for _, path in table.rows(self._database, campaign.campaign_id, shard, cursor, PAGE):
-            counts[path.get(visit, "waiting")] += 1
+        for row, path in table.rows(self._database, campaign.campaign_id, shard, cursor, PAGE):
+            counts["failed" if row.cid in failed else path.get(visit, "waiting")] += 1
         table.note_page(self._database, campaign.campaign_id, f"PAGE#{shard}#{cursor}", {"counts": dict(counts)})
 
     def report(self, campaign_id: str) -> CampaignReport:
@@ -246,5 +246,5 @@ class Campaigns:
         for item in table.notes(self._database, campaign_id, "PAGE#"):
             counts.update(item["counts"])
         skipped = {word.removeprefix("skipped "): n for word, n in counts.items() if word.startswith("skipped")}
-        done = counts["sent"] + sum(skipped.values())
-        return CampaignReport(audience, counts["sent"], skipped, audience - done)
+        done = counts["sent"] + counts["failed"] + sum(skipped.values())
+        return CampaignReport(audience, counts["sent"], skipped, audience - done, counts["failed"])

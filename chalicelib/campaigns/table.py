@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError
 
 from chalicelib.campaigns.model import SHARDS, Campaign, CampaignState
 from chalicelib.customers.model import DeliveryChannel
@@ -15,7 +14,7 @@ from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import AccountKey, CampaignId, Cid
 from chalicelib.ports.database import Database, Item, Statement
 from chalicelib.settings import settings
-from chalicelib.storage import ConfigItem, is_lost
+from chalicelib.storage import ConfigItem, saved
 
 
 class CampaignItem(ConfigItem):
@@ -54,13 +53,7 @@ def put(campaign: Campaign) -> bool:
         reason=campaign.reason,
     )
     condition = CampaignItem.pk.does_not_exist() if campaign.revision == 1 else CampaignItem.revision == campaign.revision - 1
-    try:
-        item.save(condition=condition)
-    except PutError as error:
-        if is_lost(error):
-            return False
-        raise
-    return True
+    return saved(item, condition)
 
 
 def _model(item: CampaignItem) -> Campaign:
@@ -110,8 +103,7 @@ def freeze(database: Database, campaign: Campaign, cids: Sequence[Cid]) -> None:
             "claim": "",
             "path": {},
         }
-        names = ", ".join(f"'{name}': ?" for name in item)
-        statements.append(Statement(f'INSERT INTO "{settings().engine_table}" VALUE {{{names}}}', tuple(item.values())))
+        statements.append(Statement.insert(settings().engine_table, item))
     database.execute(statements)
 
 

@@ -33,8 +33,7 @@ def upsert_many(database: Database, changes: dict[Cid, dict[str, Any]], at: str)
     for cid, values in changes.items():
         present = {name: _kept(value) for name, value in values.items() if value is not None}
         item = {"pk": person_key(cid), "sk": PROFILE_SK, "created_at": at, **present}
-        names = ", ".join(f"'{name}': ?" for name in item)
-        inserts.append(Statement(f'INSERT INTO "{settings().core_table}" VALUE {{{names}}}', tuple(item.values())))
+        inserts.append(Statement.insert(settings().core_table, item))
     outcomes = database.execute(inserts)
     updates = [
         _update(cid, values) for (cid, values), outcome in zip(changes.items(), outcomes, strict=True) if outcome == DUPLICATE

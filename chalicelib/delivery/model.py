@@ -123,9 +123,10 @@ class Batch:
 
 @dataclass(slots=True)
 class Report:
-    """What became of a page: who was sent to, who waits until when, who was left out and why."""
+    """What became of a page: who was claimed for it, who waits until when, who was left out and why, whom it failed to reach."""
 
     sent: list[Row] = field(default_factory=list)
     held: list[tuple[Row, datetime]] = field(default_factory=list)
     skipped: list[tuple[Row, str]] = field(default_factory=list)
+    failed: frozenset[Cid] = frozenset()
     pending: int = 0

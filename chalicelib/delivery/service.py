@@ -55,6 +55,7 @@ class Delivery:
         claimed = report.sent + earlier
         report.sent = claimed
         report.pending = self._finish(job, claimed, people)
+        report.failed = _failed(self._ledger.batches(job.batch_id))
         return report
 
     def _decide(self, job: Job, rows: Sequence[Row], people: dict[Cid, Person]) -> Report:
@@ -168,3 +169,14 @@ class Delivery:
             {"batch_id": item["batch_id"], "frozen_at": item["frozen_at"], "members": item["members"], "channel": item["channel"]}
             for item in self._ledger.unknown_batches()
         ]
+
+
+def _failed(batches: Sequence[Batch]) -> frozenset[Cid]:
+    """Return the members of calls that were refused for good."""
+    return frozenset(
+        cid
+        for batch in batches
+        for call, result in zip(batch.calls, batch.results, strict=True)
+        if result.startswith("failed")
+        for cid in call.members
+    )

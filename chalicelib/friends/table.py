@@ -12,7 +12,7 @@ from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.errors import TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.people.model import person_key
-from chalicelib.storage import CoreItem, is_lost
+from chalicelib.storage import CoreItem, is_lost, saved
 
 
 class FriendItem(CoreItem):
@@ -47,13 +47,7 @@ def create(cid: Cid, account: AccountKey, user_id: LineUserId, first_seen_at: da
         first_seen_at=to_text(first_seen_at),
         state_at="" if state is FollowState.UNKNOWN else to_text(first_seen_at),
     )
-    try:
-        item.save(condition=FriendItem.pk.does_not_exist())
-    except PutError as error:
-        if is_lost(error):
-            return False
-        raise
-    return True
+    return saved(item, FriendItem.pk.does_not_exist())
 
 
 def set_state(cid: Cid, account: AccountKey, state: FollowState, at: datetime) -> bool:

@@ -26,8 +26,7 @@ def insert(database: Database, caller: str, key: str, fingerprint: str, now: dat
         "begun_at": to_text(now),
         "ttl": int((now + keep).timestamp()),
     }
-    names = ", ".join(f"'{name}': ?" for name in item)
-    statement = Statement(f'INSERT INTO "{settings().engine_table}" VALUE {{{names}}}', tuple(item.values()))
+    statement = Statement.insert(settings().engine_table, item)
     return database.execute([statement]) == [None]
 
 

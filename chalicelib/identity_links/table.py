@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DeleteError, PutError, UpdateError
+from pynamodb.exceptions import DeleteError, UpdateError
 from pynamodb.expressions.condition import Condition
 
 from chalicelib.identity_links.model import IdentityLink, LinkRequest, LinkState
@@ -11,7 +11,7 @@ from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.kernel.signing import fingerprint
 from chalicelib.people.model import person_key
-from chalicelib.storage import CoreItem, EngineItem, is_lost
+from chalicelib.storage import CoreItem, EngineItem, is_lost, saved
 
 
 class NonceItem(EngineItem):
@@ -81,13 +81,7 @@ def put_link(link: IdentityLink) -> bool:
         linked_at=to_text(link.linked_at),
         state=link.state,
     )
-    try:
-        item.save(condition=LinkItem.pk.does_not_exist() | _is(link))
-    except PutError as error:
-        if is_lost(error):
-            return False
-        raise
-    return True
+    return saved(item, LinkItem.pk.does_not_exist() | _is(link))
 
 
 def _is(link: IdentityLink) -> Condition:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError
 
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import AccountKey
 from chalicelib.line_accounts.model import LineAccount
-from chalicelib.storage import ConfigItem, is_lost
+from chalicelib.storage import ConfigItem, saved
 
 
 class AccountItem(ConfigItem):
@@ -49,13 +48,7 @@ def save(account: LineAccount, *, new: bool) -> bool:
         member_login_url=account.member_login_url,
         is_active=account.is_active,
     )
-    try:
-        item.save(condition=AccountItem.pk.does_not_exist() if new else None)
-    except PutError as error:
-        if is_lost(error):
-            return False
-        raise
-    return True
+    return saved(item, AccountItem.pk.does_not_exist() if new else None)
 
 
 def get(key: str) -> LineAccount | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import TemplateId
 from chalicelib.messages.model import Template
-from chalicelib.storage import ConfigItem, is_lost
+from chalicelib.storage import ConfigItem, saved
 
 
 class TemplateItem(ConfigItem):
@@ -34,13 +33,7 @@ def put(template: Template) -> bool:
         updated_at=to_text(template.updated_at),
     )
     condition = TemplateItem.pk.does_not_exist() if template.version == 1 else TemplateItem.version == template.version - 1
-    try:
-        item.save(condition=condition)
-    except PutError as error:
-        if is_lost(error):
-            return False
-        raise
-    return True
+    return saved(item, condition)
 
 
 def _model(item: TemplateItem) -> Template:

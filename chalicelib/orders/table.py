@@ -32,8 +32,7 @@ def _order(item: Item, cid: Cid) -> Order:
 def insert_statement(order: Order) -> Statement:
     """Return the write that enters an order unless its number is taken."""
     item = {"pk": f"ORD#{order.order_no}", "sk": "#", "person": person_key(order.cid), **_body(order)}
-    names = ", ".join(f"'{name}': ?" for name in item)
-    return Statement(f'INSERT INTO "{settings().timeline_table}" VALUE {{{names}}}', tuple(item.values()))
+    return Statement.insert(settings().timeline_table, item)
 
 
 def get_many(database: Database, order_nos: Iterable[str]) -> dict[str, Order]:
@@ -69,8 +68,7 @@ def stats_statement(cid: Cid, old: PurchaseStats, new: PurchaseStats) -> Stateme
     table = settings().core_table
     if old.revision == 0:
         item = {"pk": person_key(cid), "sk": STATS_SK, **values}
-        names = ", ".join(f"'{name}': ?" for name in item)
-        return Statement(f'INSERT INTO "{table}" VALUE {{{names}}}', tuple(item.values()))
+        return Statement.insert(table, item)
     sets = ", ".join(f'"{name}"=?' for name in values)
     text = f'UPDATE "{table}" SET {sets} WHERE pk=? AND sk=? AND "revision"=?'
     return Statement(text, (*values.values(), person_key(cid), STATS_SK, old.revision))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError, UpdateError
+from pynamodb.exceptions import UpdateError
 
 from chalicelib.kernel.ids import Cid
 from chalicelib.people.model import person_key
 from chalicelib.ports.database import Statement
 from chalicelib.settings import settings
-from chalicelib.storage import CoreItem, is_lost
+from chalicelib.storage import CoreItem, is_lost, saved
 
 
 class CounterItem(CoreItem):
@@ -57,13 +57,7 @@ def pointer(identity: str) -> Cid | None:
 
 def put_pointer(identity: str, cid: Cid, at: str) -> bool:
     """Point a free identity to a person; return False when it is taken."""
-    try:
-        PointerItem(f"ID#{identity}", "#", cid=cid, claimed_at=at).save(condition=PointerItem.pk.does_not_exist())
-    except PutError as error:
-        if is_lost(error):
-            return False
-        raise
-    return True
+    return saved(PointerItem(f"ID#{identity}", "#", cid=cid, claimed_at=at), PointerItem.pk.does_not_exist())
 
 
 def move_pointer(identity: str, old: Cid, new: Cid) -> bool:
@@ -108,8 +102,7 @@ def _aliases(cid: Cid) -> list[int]:
 
 def claim_statement(identity: str, cid: Cid, at: str) -> Statement:
     """Return the bulk form of `put_pointer`."""
-    text = f"INSERT INTO \"{settings().core_table}\" VALUE {{'pk': ?, 'sk': ?, 'cid': ?, 'claimed_at': ?}}"
-    return Statement(text, (f"ID#{identity}", "#", int(cid), at))
+    return Statement.insert(settings().core_table, {"pk": f"ID#{identity}", "sk": "#", "cid": int(cid), "claimed_at": at})
 
 
 def pointer_key(identity: str) -> tuple[str, str]:

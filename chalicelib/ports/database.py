@@ -19,6 +19,12 @@ class Statement:
     text: str
     parameters: tuple[Any, ...]
 
+    @classmethod
+    def insert(cls, table: str, item: Mapping[str, Any]) -> Statement:
+        """Return the write of an item that is not there yet; over an existing one it is a DUPLICATE."""
+        names = ", ".join(f"'{name}': ?" for name in item)
+        return cls(f'INSERT INTO "{table}" VALUE {{{names}}}', tuple(item.values()))
+
 
 class Database(Protocol):
     """Raises TemporaryError when DynamoDB throttles or cannot be reached."""

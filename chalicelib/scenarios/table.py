@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import PutError
 
 from chalicelib.delivery.model import row_of
 from chalicelib.kernel.clock import from_text, to_text
@@ -27,7 +26,7 @@ from chalicelib.scenarios.model import (
     parse_cohort_id,
 )
 from chalicelib.settings import settings
-from chalicelib.storage import ConfigItem, is_lost
+from chalicelib.storage import ConfigItem, saved
 
 _HINT_DAYS = 400  # hints hold numbers only and outlive the longest wait
 
@@ -75,13 +74,7 @@ def put_head(head: ScenarioHead) -> bool:
         pause_reason=head.pause_reason,
     )
     condition = ScenarioItem.pk.does_not_exist() if head.revision == 1 else ScenarioItem.revision == head.revision - 1
-    try:
-        item.save(condition=condition)
-    except PutError as error:
-        if is_lost(error):
-            return False
-        raise
-    return True
+    return saved(item, condition)
 
 
 def head(scenario_id: str) -> ScenarioHead | None:
@@ -164,10 +157,7 @@ def new_enrollment(key: tuple[str, str], cid: Cid, version: Version, run: int, o
 
 def insert_enrollments(database: Database, items: Sequence[Item]) -> list[bool]:
     """Write enrollments that are not there yet; True for those that are ours."""
-    statements = []
-    for item in items:
-        names = ", ".join(f"'{name}': ?" for name in item)
-        statements.append(Statement(f'INSERT INTO "{settings().engine_table}" VALUE {{{names}}}', tuple(item.values())))
+    statements = [Statement.insert(settings().engine_table, item) for item in items]
     return [outcome is None for outcome in database.execute(statements)]
 
 
@@ -283,8 +273,7 @@ def ensure_cohort(database: Database, cohort: CohortId) -> None:
         "is_started": False,
         "ttl": _ttl(due),
     }
-    names = ", ".join(f"'{name}': ?" for name in item)
-    database.execute([Statement(f'INSERT INTO "{engine}" VALUE {{{names}}}', tuple(item.values()))])
+    database.execute([Statement.insert(engine, item)])
 
 
 def _ttl(due: datetime) -> int:

@@ -71,7 +71,7 @@ def everyone() -> list[Tag]:
 def mark(database: Database, cid: Cid, tag_id: TagId, note: str) -> bool:
     """Put a tag on a person; return False when it was there."""
     key = (person_key(cid), TAGS_SK)
-    insert = Statement(f"INSERT INTO \"{settings().core_table}\" VALUE {{'pk': ?, 'sk': ?, '{tag_id}': ?}}", (*key, note))
+    insert = Statement.insert(settings().core_table, {"pk": key[0], "sk": key[1], tag_id: note})
     if database.execute([insert]) == [None]:
         return True
     text = f'UPDATE "{settings().core_table}" SET "{tag_id}"=? WHERE pk=? AND sk=? AND "{tag_id}" IS MISSING'

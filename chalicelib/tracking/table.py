@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import PutError
 
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.facts import Fact
@@ -13,7 +12,7 @@ from chalicelib.kernel.ids import Cid
 from chalicelib.people.model import person_key
 from chalicelib.ports.database import Database, Item
 from chalicelib.settings import settings
-from chalicelib.storage import ConfigItem, is_lost
+from chalicelib.storage import ConfigItem, saved
 from chalicelib.tracking.model import TrackedLink
 
 
@@ -28,13 +27,7 @@ class LinkItem(ConfigItem):
 def create(link: TrackedLink) -> bool:
     """Write a new link; return False when the id is taken."""
     item = LinkItem("LNK", link.link_id, name=link.name, url=link.url, created_at=to_text(link.created_at))
-    try:
-        item.save(condition=LinkItem.pk.does_not_exist())
-    except PutError as error:
-        if is_lost(error):
-            return False
-        raise
-    return True
+    return saved(item, LinkItem.pk.does_not_exist())
 
 
 def _model(item: LinkItem) -> TrackedLink:

@@ -25,7 +25,10 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "cdnow_master.txt.gz"
 DAY_ZERO = date(1997, 1, 1)
 DORMANT_ON = date(1998, 8, 3)
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"the CDNOW purchase history is not there ({DATA.name})")
+pytestmark = [
+    pytest.mark.timeout(1500),
+    pytest.mark.skipif(not DATA.exists(), reason=f"the CDNOW purchase history is not there ({DATA.name})"),
+]
 
 
 @dataclass(frozen=True)

@@ -60,12 +60,13 @@ class EstimateView(View, kw_only=True):
 
 
 class ReportView(View, kw_only=True):
-    """How a campaign stands. skipped: by reason."""
+    """How a campaign stands. skipped: left out, by reason; failed: refused by the channel."""
 
     state: str
     audience: int
     sent: int
     skipped: dict[str, int]
+    failed: int
     waiting: int
 
 
@@ -182,5 +183,6 @@ def report_campaign(call: Call[None]) -> ReportView:
         audience=report.audience,
         sent=report.sent,
         skipped=dict(report.skipped),
+        failed=report.failed,
         waiting=report.waiting,
     )
