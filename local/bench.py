@@ -197,6 +197,26 @@ def bench_worker(stack: LocalStack, users: list[str], number: int = 400) -> None
     from chalicelib.webhook_log import table as log
     from chalicelib.wiring import world
 
+    records = [
+        {
+            "messageId": str(n),
+            "body": body_of(100_000 + n, users[n % len(users)]).decode(),
+            "messageAttributes": {
+                "account": {"stringValue": "main"},
+                "received_at": {"stringValue": "2030-01-01T00:00:00.000Z"},
+            },
+        }
+        for n in range(number)
+    ]
+    warm = 2 * len(users)
+    with fake_line():
+        handle({"Records": records[:warm]}, world())  # everybody is known by now
+        failures: list[Any] = []
+        used = cpu_seconds(lambda: failures.extend(handle({"Records": records[warm:]}, world())["batchItemFailures"]))
+    if failures:
+        raise AssertionError("the worker failed")
+    show("worker's own CPU per text event, queue to stored", f"{used / (number - warm) * 1000:.2f} ms", "≤ 4 ms")
+
     pool = urllib3.PoolManager(maxsize=8)
     bodies = [body_of(n, users[n % len(users)]) for n in range(number)]
 
@@ -220,24 +240,6 @@ def bench_worker(stack: LocalStack, users: list[str], number: int = 400) -> None
             raise AssertionError("webhooks were not stored in two minutes")
     show("webhooks acknowledged through MiniStack", f"{number / acknowledged:,.0f} /s", "MiniStack bounds it near 100–200")
     show("webhooks persisted end to end through MiniStack", f"{number / (time.monotonic() - started):,.0f} /s")
-    records = [
-        {
-            "messageId": str(n),
-            "body": body_of(100_000 + n, users[n % len(users)]).decode(),
-            "messageAttributes": {
-                "account": {"stringValue": "main"},
-                "received_at": {"stringValue": "2030-01-01T00:00:00.000Z"},
-            },
-        }
-        for n in range(number)
-    ]
-    with fake_line():
-        handle({"Records": records[:20]}, world())
-        failures: list[Any] = []
-        used = cpu_seconds(lambda: failures.extend(handle({"Records": records[20:]}, world())["batchItemFailures"]))
-    if failures:
-        raise AssertionError("the worker failed")
-    show("worker's own CPU per text event, queue to stored", f"{used / (number - 20) * 1000:.2f} ms", "≤ 4 ms")
 
 
 def bench_orders(rows: int = 20_000) -> None:

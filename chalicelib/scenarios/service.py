@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -385,7 +385,7 @@ class Scenarios:
     def on_response(self, fact: Fact) -> None:
         """Hear a reaction: whoever waits for one goes on at once by the way of those who reacted."""
         evidence = fact.evidence if isinstance(fact, Responded | LinkClicked | EmailOpened) else None
-        if evidence is None:
+        if evidence is None or not self._somebody_waits():
             return
         for one in self._current(fact.cid):
             waiting = self._waits_at(one)
@@ -434,12 +434,16 @@ class Scenarios:
 
     def _somebody_leaves_for(self, cause: str) -> bool:
         """Say whether any version that people may be in ends for this cause; spares most events a look at the person."""
+        return any(cause in graph.exits or (graph.goal is not None and graph.goal.event == cause) for graph in self._graphs())
+
+    def _somebody_waits(self) -> bool:
+        """Say whether any version that people may be in waits for reactions; spares most events a look at the person."""
+        return any(isinstance(node, WaitForResponseNode) for graph in self._graphs() for node in graph.nodes.values())
+
+    def _graphs(self) -> Iterator[Scenario]:
         for head in self._all_heads():
             for number in range(1, head.version + 1):
-                graph = self.engine.version(head.scenario_id, number).graph
-                if cause in graph.exits or (graph.goal is not None and graph.goal.event == cause):
-                    return True
-        return False
+                yield self.engine.version(head.scenario_id, number).graph
 
     def _all_heads(self) -> list[ScenarioHead]:
         if self._monotonic() >= self._heads[0]:
