@@ -99,7 +99,9 @@ class Composer:
         }
         values |= {f"attribute.{name}": str(value) for name, value in profile.attributes.items()}
         for link_id in template.links:
-            values[LINK_PREFIX + link_id] = self._tracking.click_url(link_id, cid, job.source, now)
+            is_paid_by_length = job.channel is DeliveryChannel.SMS
+            make = self._tracking.short_click_url if is_paid_by_length else self._tracking.click_url
+            values[LINK_PREFIX + link_id] = make(link_id, cid, job.source, now)
         if any(name == "opt_out_url" for name, _ in template.placeholders()):
             values["opt_out_url"] = self._tracking.opt_out_url(cid, job.source, now)
         return values
@@ -155,7 +157,7 @@ class Composer:
             "name": profile.name,
             "heading": render(template.content["heading"], values),
             "body": render(template.content["body"], values),
-            "url": self._tracking.click_url(link, cid, job.source, now) if link else "",
+            "url": self._tracking.short_click_url(link, cid, job.source, now) if link else "",
         }
 
 

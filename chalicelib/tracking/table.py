@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
@@ -45,6 +46,19 @@ def get(link_id: str) -> TrackedLink | None:
 def everyone() -> list[TrackedLink]:
     """Return all links by id."""
     return [_model(item) for item in LinkItem.query("LNK")]
+
+
+def put_short(database: Database, code: str, token: str, expires: datetime) -> None:
+    """Keep the token that a short code stands for; the same every time."""
+    item = {"pk": f"SHT#{code}", "sk": "#", "token": token, "ttl": int(expires.timestamp())}
+    database.put_many(settings().timeline_table, [item])
+
+
+def short(database: Database, code: str) -> str | None:
+    """Return the token that a short code stands for."""
+    key = (f"SHT#{code}", "#")
+    found = database.get_many(settings().timeline_table, [key]).get(key)
+    return found["token"] if found else None
 
 
 def note(database: Database, fact: Fact, kind: str, details: dict[str, Any]) -> None:

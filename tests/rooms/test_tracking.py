@@ -31,6 +31,22 @@ def click(stage: Stage, token: str, method: str = "GET", agent: str = PHONE) -> 
     return [fact.evidence for fact in facts if isinstance(fact, LinkClicked)]
 
 
+def test_a_short_address_says_the_same_and_is_made_the_same_again(stage: Stage) -> None:
+    stage.world.tracking.create_link("new", "新作", "https://shop.test/new")
+    cid, now = stage.friend(), stage.clock.now()
+    url = stage.world.tracking.short_click_url("new", cid, "scn|x|sms", now)
+    assert url == stage.world.tracking.short_click_url("new", cid, "scn|x|sms", now)
+    code = url.rpartition("/")[2]
+    assert len(code) == 22
+    origin = stage.world.tracking.origin("r", code)
+    assert (origin.cid, origin.source, origin.link_id) == (cid, "scn|x|sms", "new")
+    for wrong in ("A" * 22, code[:-1], code + "A"):
+        with pytest.raises(InvalidError, match="token.invalid"):
+            stage.world.tracking.origin("r", wrong)
+    with pytest.raises(InvalidError, match="token.invalid"):
+        stage.world.tracking.origin("u", code)
+
+
 def test_a_tap_is_probable_evidence_of_the_person(stage: Stage, token: str) -> None:
     assert click(stage, token) == [Evidence.PROBABLE]
 
