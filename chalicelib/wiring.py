@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.ports.email import EmailSender
     from chalicelib.ports.files import Files
     from chalicelib.ports.line import Line
+    from chalicelib.ports.line_setup import LineInspector
     from chalicelib.ports.machines import Machines
     from chalicelib.ports.queues import DeadLetters, Queue
     from chalicelib.ports.schedules import Schedules
@@ -72,6 +73,14 @@ class World:
         from chalicelib.adapters.line import LineApi
 
         return LineApi(self.settings.line_api_url)
+
+    @cached_property
+    def line_inspector(self) -> LineInspector:
+        """LINE's settings of an account."""
+        from chalicelib.adapters.line import LineApi
+        from chalicelib.adapters.line_setup import SdkInspector
+
+        return SdkInspector(self.settings.line_api_url, LineApi(self.settings.line_api_url))
 
     @cached_property
     def email(self) -> EmailSender:

@@ -10,7 +10,7 @@ from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.settings import settings
 from chalicelib.wiring import World
 from tests.fakes.clock import FakeClock
-from tests.fakes.line import FakeLine
+from tests.fakes.line import FakeInspector, FakeLine
 from tests.fakes.outside import FakeEmail, FakeFiles, FakeMachines, FakeQueue, FakeSchedules, FakeSecrets, FakeSms
 
 MAIN = AccountKey("main")
@@ -91,5 +91,6 @@ def make_stage() -> Stage:
     # A cached property is an attribute once it is set: fakes go in before first use.
     for name in ("line", "email", "sms", "files", "secrets", "events", "work", "machines", "schedules"):
         world.__dict__[name] = getattr(stage, name)
+    world.__dict__["line_inspector"] = FakeInspector()
     world.line_accounts.connect("main", "縁商店", "1234567890", "f" * 32, "https://shop.test/line-login")
     return stage

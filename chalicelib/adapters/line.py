@@ -69,6 +69,10 @@ class LineApi:
         details = data.get("details") or [data]
         return [f"{detail.get('property', '')}: {detail.get('message', '')}".removeprefix(": ") for detail in details]
 
+    def token(self, credentials: LineCredentials) -> str:
+        """Return a stateless token that lives for some minutes yet; for the SDK (adapters/line_setup.py)."""
+        return self._token(credentials, fresh=False)
+
     def _call(
         self,
         credentials: LineCredentials,

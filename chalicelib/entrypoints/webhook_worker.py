@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib import observability
+from chalicelib.entrypoints.batches import work_through
 from chalicelib.entrypoints.line_events import LineEvent, read_envelope
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.errors import InvalidError, PermanentError
@@ -20,15 +21,7 @@ from chalicelib.wiring import World
 
 def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
     """Work through an SQS batch; return the messages to be tried again."""
-    failures = []
-    for record in event["Records"]:
-        attributes = {name: value.get("stringValue", "") for name, value in record.get("messageAttributes", {}).items()}
-        try:
-            handle_message(record["body"], attributes, here)
-        except Exception:  # noqa: BLE001 - the door: SQS tries again and keeps what fails for good
-            observability.error("a queued message failed", message_id=record["messageId"], account=attributes.get("account"))
-            failures.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failures}
+    return work_through(event, lambda body, attributes: handle_message(body, attributes, here))
 
 
 def handle_message(body: str, attributes: Mapping[str, str], here: World) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from chalicelib import observability
+from chalicelib.entrypoints.batches import work_through
 from chalicelib.entrypoints.steps import Step, enqueue
 from chalicelib.kernel.errors import DomainError
 from chalicelib.reactions import react_to_orders
@@ -19,15 +20,7 @@ _STALE = timedelta(minutes=15)
 
 def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
     """Work through an SQS batch; return the messages to be tried again."""
-    failures = []
-    for record in event["Records"]:
-        step = json.loads(record["body"])
-        try:
-            enqueue(do(step, here), here)
-        except Exception:  # noqa: BLE001 - the door: SQS tries again and keeps what fails for good
-            observability.error("a step of long work failed", op=step.get("op"), message_id=record["messageId"])
-            failures.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failures}
+    return work_through(event, lambda body, _attributes: enqueue(do(json.loads(body), here), here))
 
 
 def do(step: Mapping[str, Any], here: World) -> list[Step]:

@@ -12,6 +12,7 @@ from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import AccountKey
 from chalicelib.ports.line import LineCredentials
+from chalicelib.ports.line_setup import LineSetup
 
 # How long webhooks signed with the former secret are still taken after a change: LINE switches at once, our caches and
 # requests under way do not.
@@ -98,3 +99,23 @@ def check_key(key: str) -> AccountKey:
 def is_key(key: str) -> bool:
     """Say whether `key` can name an account: a cheap filter at the door before any look-up."""
     return bool(_KEY.match(key))
+
+
+def setup_problems(setup: LineSetup, webhook_url: str) -> list[str]:
+    """Return what is wrong with an account's settings at LINE, each in a sentence that says what to do."""
+    found = []
+    if setup.webhook_url != webhook_url:
+        found.append(f"Webhook URLを {webhook_url} に変更してください。 / Set the webhook URL to {webhook_url}.")
+    if not setup.webhook_active:
+        found.append("「Webhookの利用」をオンにしてください。 / Switch on the use of webhooks.")
+    elif not setup.webhook_answers:
+        found.append(
+            f"Webhookのテストが失敗しました（{setup.webhook_reason}）。 / The webhook test failed ({setup.webhook_reason})."
+        )
+    if setup.chat_mode == "chat":
+        found.append(
+            "チャットがオンの間は、応答モードをWebhookと併用に設定してください。 / Chat is on: let webhooks answer beside it."
+        )
+    if setup.quota is not None and setup.used >= setup.quota:
+        found.append(f"今月の配信数（{setup.quota}通）を使い切りました。 / This month's {setup.quota} messages are used up.")
+    return found

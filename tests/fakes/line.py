@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from chalicelib.ports.line_setup import LineSetup
 from chalicelib.ports.line import BotInfo, LineCredentials, Profile, SendAccepted
+
+
+class FakeInspector:
+    """An account that is set up as it should be."""
+
+    def inspect(self, credentials: LineCredentials) -> LineSetup:
+        return LineSetup("縁商店", "bot", "https://crm.test/webhook/main", True, True, "OK", 200, 3)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import msgspec
 
 from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint
 from chalicelib.kernel.errors import DeniedError
-from chalicelib.line_accounts.model import LineAccount
+from chalicelib.line_accounts.model import LineAccount, setup_problems
 from chalicelib.staff.model import ApiKey
 
 
@@ -94,6 +94,34 @@ def get_line_account(call: Call[None]) -> AccountView:
 def rotate_line_account_secret(call: Call[SecretBody]) -> AccountView:
     """Take a reissued secret."""
     return _account(call.world.line_accounts.rotate_secret(call.path["key"], call.body.channel_secret))
+
+
+class CheckView(View, kw_only=True):
+    """How an account is set up at LINE; problems: Japanese sentences with English beside them, empty when all is well."""
+
+    display_name: str
+    webhook_url: str
+    quota: int | None
+    used: int
+    problems: list[str]
+
+
+@endpoint(
+    "POST", "/line-accounts/{key}/check", scope="accounts:write", response=CheckView,
+    summary="LINE側の設定を確認（Webhookのテスト送信を含む） / Check the settings at LINE, with a test call of the webhook",
+)  # fmt: skip
+def check_line_account(call: Call[None]) -> CheckView:
+    """Check an account's settings at LINE."""
+    account = call.world.line_accounts.get(call.path["key"])
+    setup = call.world.line_inspector.inspect(call.world.line_accounts.credentials(account.key))
+    ours = f"{call.world.settings.public_url}/webhook/{account.key}"
+    return CheckView(
+        display_name=setup.display_name,
+        webhook_url=setup.webhook_url,
+        quota=setup.quota,
+        used=setup.used,
+        problems=setup_problems(setup, ours),
+    )
 
 
 class KeyBody(Body, kw_only=True):
