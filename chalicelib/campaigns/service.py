@@ -27,6 +27,9 @@ from chalicelib.settings import settings
 
 PAGE = 500
 _PARTS = 4
+_LOOKED_AT = 100  # the newest campaigns; older ones that stand still have been seen by an earlier hour
+_LATE_START = timedelta(minutes=10)
+_LATE_WORK = timedelta(hours=2)  # longer than any page and its retries take
 Step = dict[str, Any]
 
 
@@ -238,6 +241,23 @@ class Campaigns:
         for row, path in table.rows(self._database, campaign.campaign_id, shard, cursor, PAGE):
             counts["failed" if row.cid in failed else path.get(visit, "waiting")] += 1
         table.note_page(self._database, campaign.campaign_id, f"PAGE#{shard}#{cursor}", {"counts": dict(counts)})
+
+    def overdue(self) -> list[Step]:
+        """Return the steps that get campaigns going again which a crash has left standing; each step may come twice."""
+        now = self._clock.now()
+        steps: list[Step] = []
+        for campaign in table.page(None, _LOOKED_AT)[0]:
+            late = now - (campaign.send_at or now)
+            match campaign.state:
+                case CampaignState.SCHEDULED if late > _LATE_START:
+                    steps.append({"op": "campaign_start", "campaign_id": campaign.campaign_id})
+                case CampaignState.FREEZING if late > _LATE_WORK:
+                    steps.append({"op": "campaign_freeze", "campaign_id": campaign.campaign_id, "part": 0})
+                case CampaignState.SENDING if late > _LATE_WORK:
+                    steps += self._first_pages(campaign)
+                case _:
+                    pass
+        return steps
 
     def report(self, campaign_id: str) -> CampaignReport:
         """Return how a campaign stands."""

@@ -55,6 +55,7 @@ def tick(event: Mapping[str, Any], here: World) -> None:
         case "reconcile":
             started = here.scenarios.reconcile()
             pages = here.delivery.reconcile(_STALE)
+            enqueue(here.campaigns.overdue(), here)
             observability.info("reconciled", cohorts_started=started, pages_settled=pages)
         case unknown:
             raise DomainError("tick.unknown", kind=unknown)

@@ -263,3 +263,35 @@ def test_a_shard_of_several_pages_reaches_everybody_once_in_spite_of_time_outs(s
     assert (len(received(stage)), set(received(stage).values())) == (1000, {1})
     assert len(stage.line.sent) == 2
     assert state(stage, campaign_id) is CampaignState.SENT
+
+
+def test_a_campaign_whose_schedule_was_never_armed_is_found_by_the_reconciler(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(1000, 1010))
+    campaign_id = campaign(stage, NOON + timedelta(hours=1))
+    stage.schedules.armed.clear()
+    runner.until(NOON + timedelta(minutes=65))
+    workers.tick({"kind": "reconcile"}, stage.world)
+    runner.until(NOON + timedelta(minutes=66))
+    assert state(stage, campaign_id) is CampaignState.SCHEDULED  # it may just be under way
+    runner.until(NOON + timedelta(minutes=71))
+    workers.tick({"kind": "reconcile"}, stage.world)
+    workers.tick({"kind": "reconcile"}, stage.world)
+    runner.until(NOON + timedelta(minutes=72))
+    assert (len(received(stage)), set(received(stage).values())) == (10, {1})
+    assert state(stage, campaign_id) is CampaignState.SENT
+
+
+@pytest.mark.parametrize("parts", [1, 4], ids=["while freezing", "while sending"])
+def test_a_campaign_whose_steps_were_lost_goes_on_by_the_reconciler(stage: Stage, runner: Runner, parts: int) -> None:
+    crowd(stage, range(1000, 1010))
+    campaign_id = campaign(stage)
+    stage.work.messages.clear()
+    stage.world.campaigns.start(campaign_id)
+    for part in range(parts):
+        stage.world.campaigns.freeze(campaign_id, part)
+    runner.until(NOON + timedelta(hours=3))
+    assert received(stage) == {}
+    workers.tick({"kind": "reconcile"}, stage.world)
+    runner.until(NOON + timedelta(hours=3, minutes=1))
+    assert (len(received(stage)), set(received(stage).values())) == (10, {1})
+    assert state(stage, campaign_id) is CampaignState.SENT
