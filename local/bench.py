@@ -28,6 +28,7 @@ from local.stack import LocalStack
 SECRET = "8c570fa6dd201bb328f1c1eac23a96d8"  # noqa: S105 - LINE's published test vector
 USER = "U" + "a" * 32
 BOT = "U" + "b" * 32
+_PASSES = 4
 
 
 def show(what: str, figure: str, target: str = "") -> None:
@@ -193,6 +194,7 @@ def bench_worker(stack: LocalStack, users: list[str], number: int = 400) -> None
     """Webhooks through API Gateway, Lambda, SQS and the worker until they are stored; then our own CPU for each."""
     import urllib3
 
+    from chalicelib.adapters.aws import client
     from chalicelib.entrypoints.webhook_worker import handle
     from chalicelib.webhook_log import table as log
     from chalicelib.wiring import world
@@ -212,10 +214,25 @@ def bench_worker(stack: LocalStack, users: list[str], number: int = 400) -> None
     with fake_line():
         handle({"Records": records[:warm]}, world())  # everybody is known by now
         failures: list[Any] = []
-        used = cpu_seconds(lambda: failures.extend(handle({"Records": records[warm:]}, world())["batchItemFailures"]))
+
+        def work(part: list[dict[str, Any]]) -> None:
+            failures.extend(handle({"Records": part}, world())["batchItemFailures"])
+
+        # Best of several passes, as timeit advises: a neighbour on the machine only ever adds.
+        size = (number - warm) // _PASSES
+        passes = [records[warm + n * size : warm + (n + 1) * size] for n in range(_PASSES)]
+        used = min(cpu_seconds(lambda part=part: work(part)) for part in passes)  # type: ignore[misc]
     if failures:
         raise AssertionError("the worker failed")
-    show("worker's own CPU per text event, queue to stored", f"{used / (number - warm) * 1000:.2f} ms", "≤ 4 ms")
+    show("worker's own CPU per text event, queue to stored", f"{used / size * 1000:.2f} ms", "≤ 4 ms, best of 4 passes")
+    tables, key = client("dynamodb"), {"pk": {"S": "x"}, "sk": {"S": "#"}}
+
+    def read_plainly() -> None:
+        for _ in range(size):
+            tables.get_item(TableName=world().settings.core_table, Key=key)
+
+    plain = min(cpu_seconds(read_plainly) for _ in range(_PASSES))
+    show("  in plain boto3 GetItem calls of the same run", f"{used / plain:.1f}", "five calls are made")
 
     pool = urllib3.PoolManager(maxsize=8)
     bodies = [body_of(n, users[n % len(users)]) for n in range(number)]
