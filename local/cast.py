@@ -101,7 +101,7 @@ def customers_csv(people: Iterable[Member]) -> bytes:
     for one in people:
         rows.append([one.member_no, one.name, one.kana, one.gender, one.birthday, one.email, one.phone, *one.address])
     text = _csv(rows)
-    return "".join(char if _fits(char) else "〓" for char in text).encode("cp932")
+    return "".join(char if fits(char) else "〓" for char in text).encode("cp932")
 
 
 def orders_csv(people: Iterable[Member]) -> bytes:
@@ -119,7 +119,8 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
     return out.getvalue()
 
 
-def _fits(char: str) -> bool:
+def fits(char: str) -> bool:
+    """Say whether Shift_JIS, as Windows writes it, has a character."""
     try:
         char.encode("cp932")
     except UnicodeEncodeError:

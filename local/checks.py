@@ -15,6 +15,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.windows import JST
+from local.cast import fits
 from local.seed import TEMPLATES
 
 if TYPE_CHECKING:
@@ -258,16 +259,8 @@ def _fallbacks(demo: Demo, outcome: Outcome) -> list[str]:
 
 
 def _printed(name: str) -> str:
-    kept = "".join(char if _fits(char) else "〓" for char in name)
+    kept = "".join(char if fits(char) else "〓" for char in name)
     return kept
-
-
-def _fits(char: str) -> bool:
-    try:
-        char.encode("cp932")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _difference(expected: Counter[str], got: Counter[str]) -> str:
