@@ -65,17 +65,16 @@ def _blocked(fact: FriendBlocked, world: World) -> list[Fact]:
 def _responded(fact: Responded, world: World) -> list[Fact]:
     world.tracking.note(fact, fact.kind, account=fact.account, evidence=str(fact.evidence), data=fact.data)
     world.scenarios.on_response(fact)
-    match fact.data:
-        case "enishi:link":
-            world.answers.invite(fact)
-        case "enishi:unlink":
-            return world.answers.unlink(fact)
-        case "enishi:stop" | "enishi:restart":
-            stops = fact.data == ASK_STOP
-            source = f"line postback {fact.fact_id}"
-            facts = world.customers.set_consent(fact.cid, DeliveryChannel.LINE, opted_out=stops, source=source)
-            world.answers.confirm(fact, "stopped" if stops else "restarted")
-            return facts
+    if fact.data == ASK_LINK:
+        world.answers.invite(fact)
+    elif fact.data == ASK_UNLINK:
+        return world.answers.unlink(fact)
+    elif fact.data in (ASK_STOP, ASK_RESTART):
+        stops = fact.data == ASK_STOP
+        source = f"line postback {fact.fact_id}"
+        facts = world.customers.set_consent(fact.cid, DeliveryChannel.LINE, opted_out=stops, source=source)
+        world.answers.confirm(fact, "stopped" if stops else "restarted")
+        return facts
     return []
 
 

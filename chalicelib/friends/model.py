@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -43,12 +42,6 @@ class Friend:
 def friend_sk(account: AccountKey) -> str:
     """Return the sort key of a person's friendship with an account."""
     return f"FR#{account}"
-
-
-def friend_of(cid: Cid, account: AccountKey, collection: Mapping[str, Item]) -> Friend | None:
-    """Return a person's friendship with an account from his core items."""
-    item = collection.get(friend_sk(account))
-    return from_item(cid, account, item) if item else None
 
 
 def from_item(cid: Cid, account: AccountKey, item: Item) -> Friend:

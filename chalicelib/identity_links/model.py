@@ -12,7 +12,6 @@ from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 
 # LINE's link token lives ten minutes; a nonce that outlives it could only be abused (line-platform.md 4.1).
 NONCE_LIFE = timedelta(minutes=10)
-REDIRECT_LIFE_SECONDS = 300
 _LINK_TOKEN = re.compile(r"[0-9A-Za-z_\-.=+/]{8,512}\Z")
 
 

@@ -83,7 +83,6 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "building": ("建物名", "建物", "住所2"),
     "line_user_id": ("LINEユーザーID", "LINE ID", "userId"),
 }
-CUSTOMER_COLUMNS = tuple(_NAMES)
 _ORDER_NAMES: dict[str, tuple[str, ...]] = {
     "order_no": ("注文番号", "伝票番号", "受注番号", "order_id"),
     "member_no": _NAMES["member_no"],
@@ -92,7 +91,6 @@ _ORDER_NAMES: dict[str, tuple[str, ...]] = {
     "products": ("商品", "商品名", "商品コード"),
     "shop": ("店舗", "店舗名"),
 }
-ORDER_COLUMNS = tuple(_ORDER_NAMES)
 _REQUIRED = {ImportKind.CUSTOMERS: ("member_no",), ImportKind.ORDERS: ("order_no", "member_no", "ordered_at", "amount_yen")}
 
 
