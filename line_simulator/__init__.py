@@ -1,6 +1,6 @@
 """A simulator of LINE's Messaging API platform, for development and tests without LINE."""
 
-from line_simulator.browser import Browser, Page
+from line_simulator.pages.browser import Browser, Page
 from line_simulator.clock import Clock, ClockError
 from line_simulator.exchange import Request, Response, SimulatorError
 from line_simulator.person import Person, Tap

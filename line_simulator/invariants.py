@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 
-from line_simulator.sending import TALKED_SECONDS
+from line_simulator.api.sending import TALKED_SECONDS
 from line_simulator.state import Channel, Chat, Friendship, Sending, Via, World
 
 

@@ -33,6 +33,8 @@ class Call:
     authorized: bool
     note: str = ""
     fault: str = ""
+    operation_id: str = ""
+    content_type: str = "application/json"
 
     def json(self) -> Any:
         """Return the request body read as JSON, or None."""
@@ -47,6 +49,7 @@ class Call:
             "at": datetime.fromtimestamp(self.at, UTC).isoformat(),
             "method": self.method,
             "path": self.path,
+            "operationId": self.operation_id,
             "query": self.query,
             "channel": self.channel_id,
             "authorization": f"Bearer {MASK}" if self.authorized else None,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from line_simulator import activity
 from line_simulator.exchange import SimulatorError
 from line_simulator.ids import Ids, is_user_id
-from line_simulator.sending import quote_token
+from line_simulator.api.sending import quote_token
 from line_simulator.state import (
     AccessToken,
     Channel,
@@ -163,10 +164,33 @@ class People:
                 postback["params"] = params
             self._world.emit(channel, self._event(channel, user_id, "postback", {"postback": postback}, replyable=True))
 
+    def open_chat(self, person: PersonRecord, channel: Channel) -> int:
+        """Look at the chat, which counts as an impression of all that was new. Returns how many send calls that were."""
+        with self._world.lock:
+            user_id, chat = self._chat(person, channel)
+            return activity.look(self._world, chat, user_id)
+
+    def click(self, person: PersonRecord, channel: Channel, message_id: str, url: str) -> None:
+        """Note that the person tapped a link of a message; to tap it they had to look."""
+        with self._world.lock:
+            user_id, chat = self._chat(person, channel)
+            activity.look(self._world, chat, user_id)
+            activity.click(self._world, channel, user_id, message_id, url)
+
+    def play(self, person: PersonRecord, channel: Channel, message_id: str, percent: int = 100) -> None:
+        """Note that the person played a video or sound of a message, up to `percent`."""
+        with self._world.lock:
+            user_id, chat = self._chat(person, channel)
+            activity.look(self._world, chat, user_id)
+            activity.play(self._world, channel, user_id, message_id, percent)
+
     def finish_video(self, person: PersonRecord, channel: Channel, tracking_id: str) -> None:
         """Play a video with a trackingId to its end."""
         with self._world.lock:
-            user_id, _ = self._chat(person, channel)
+            user_id, chat = self._chat(person, channel)
+            for sending in chat.inbox or ():
+                for index, _ in activity.video_messages(sending, tracking_id):
+                    self.play(person, channel, str(sending.first_id + index))
             extra = {"videoPlayComplete": {"trackingId": tracking_id}}
             self._world.emit(channel, self._event(channel, user_id, "videoPlayComplete", extra, replyable=True))
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from line_simulator.browser import PERSON_COOKIE, Browser, Page
-from line_simulator.dialogs import PATH as DIALOG_PATH
+from line_simulator.pages.browser import PERSON_COOKIE, Browser, Page
+from line_simulator.pages.dialogs import PATH as DIALOG_PATH
 from line_simulator.exchange import SimulatorError
 from line_simulator.people import People
 from line_simulator.state import Channel, JsonObject, PersonRecord, Received, World
@@ -86,8 +86,12 @@ class Person:
         """Send an event of any kind; common properties are filled in."""
         self._people.raw_event(self.record, channel, event)
 
+    def open_chat(self, channel: Channel) -> int:
+        """Look at the chat: an impression of everything new in it. Returns how many send calls that were."""
+        return self._people.open_chat(self.record, channel)
+
     def inbox(self, channel: Channel) -> list[Received]:
-        """Return the messages received from the account, oldest first."""
+        """Return the messages received from the account, oldest first, without looking at them as the person would."""
         with self._world.lock:
             return list(self._world.received(channel, self.user_id(channel)))
 
@@ -115,6 +119,8 @@ class Person:
                 self.postback(channel, str(chosen["data"]), chosen_time)
             case "uri":
                 uri = str(chosen.get("uri") or chosen.get("linkUri"))
+                if isinstance(message, Received):
+                    self._people.click(self.record, channel, message.id, uri)
                 return Tap(chosen, self.open(uri) if uri.startswith(("http://", "https://")) else None)
         return Tap(chosen)
 

@@ -12,18 +12,18 @@ from types import TracebackType
 from typing import Any, Self
 
 from line_simulator import invariants
-from line_simulator.api import Api
+from line_simulator.api.dispatch import Api
 from line_simulator.clock import Clock
-from line_simulator.control import Control
-from line_simulator.dialogs import PATH as DIALOG_PATH
-from line_simulator.dialogs import Dialogs
+from line_simulator.control.door import Control
+from line_simulator.pages.dialogs import PATH as DIALOG_PATH
+from line_simulator.pages.dialogs import Dialogs
 from line_simulator.exchange import Request, Response
 from line_simulator.faults import Fault, Faults
 from line_simulator.journal import Call, Journal
-from line_simulator.limits import Limits
+from line_simulator.api.limits import Limits
 from line_simulator.people import People
 from line_simulator.person import Person
-from line_simulator.phone import Phone
+from line_simulator.pages.phone import Phone
 from line_simulator.server import Server
 from line_simulator.snapshot import Snapshot
 from line_simulator.state import Channel, JsonObject, PersonRecord, Received, Sending, Settings, State, World, unpack

@@ -10,7 +10,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from line_simulator.state import (
+    PARTS,
     AccessToken,
     Channel,
     Chat,
@@ -22,9 +25,9 @@ from line_simulator.state import (
     World,
 )
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _PERIOD_SECONDS: Final = 3.0
-_CHAT_FIELDS: Final = ("since", "ever_friend", "ever_blocked", "last_said_at")
+_CHAT_FIELDS: Final = ("since", "ever_friend", "ever_blocked", "last_said_at", "seen")
 
 
 class Snapshot:
@@ -111,6 +114,9 @@ def describe(world: World) -> dict[str, Any]:
             {**asdict(one), "body": one.body.decode("utf-8", "surrogatepass")}
             for one in sorted(sendings.values(), key=lambda one: one.sequence)
         ],
+        "parts": {
+            name: msgspec.to_builtins(state.parts[kind], str_keys=True) for name, kind in PARTS.items() if kind in state.parts
+        },
         "tokens": {value: asdict(token) for value, token in state.tokens.items()},
     }
 
@@ -148,6 +154,9 @@ def restore(world: World, content: dict[str, Any]) -> None:
         for chat in chats.values():
             for said in chat.said or ():
                 world.ids.skip_messages_past(int(said.id) + 1)
+    for name, plain in content["parts"].items():
+        if name in PARTS:
+            state.parts[PARTS[name]] = msgspec.convert(plain, PARTS[name], strict=False)
     for value, token in content["tokens"].items():
         state.tokens[value] = AccessToken(**token)
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from line_simulator.clock import TOKYO, Clock
 from line_simulator.exchange import SimulatorError
 from line_simulator.ids import Ids
 
 JsonObject = dict[str, Any]
+P = TypeVar("P")
 
 DAY_SECONDS = 86_400.0
 RETRY_KEY_SECONDS = DAY_SECONDS
@@ -35,6 +36,7 @@ class Via(StrEnum):
     PUSH = "push"
     MULTICAST = "multicast"
     BROADCAST = "broadcast"
+    NARROWCAST = "narrowcast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,17 @@ class Received:
 
 @dataclass(slots=True)
 class Chat:
-    """One person's chat with one channel, from the person's side. `history` pairs a sequence number with a status."""
+    """One person's chat with one channel, from the person's side.
+
+    history pairs a sequence number with a status. seen: how many of the inbox the person has looked at.
+    """
 
     status: Friendship = Friendship.NONE
     since: float = 0.0
     ever_friend: bool = False
     ever_blocked: bool = False
     last_said_at: float = 0.0
+    seen: int = 0
     history: tuple[tuple[int, Friendship], ...] = ()
     inbox: list[Sending] | None = None
     said: list[Said] | None = None
@@ -112,7 +118,10 @@ class Chat:
 
 @dataclass(slots=True)
 class Channel:
-    """A Messaging API channel with its LINE Official Account. `monthly_limit` None means an unlimited plan."""
+    """A Messaging API channel with its LINE Official Account. `monthly_limit` None means an unlimited plan.
+
+    used and reserved: messages by month (yyyymm); a running narrowcast reserves what it may need.
+    """
 
     id: str
     name: str
@@ -130,6 +139,7 @@ class Channel:
     picture_url: str = ""
     chats: dict[str, Chat] = field(default_factory=dict, repr=False)
     used: dict[str, int] = field(default_factory=dict, repr=False)
+    reserved: dict[str, int] = field(default_factory=dict, repr=False)
     sent: dict[str, int] = field(default_factory=dict, repr=False)
 
     def chat(self, user_id: str) -> Chat:
@@ -206,6 +216,7 @@ class State:
     read_tokens: dict[str, str] = field(default_factory=dict)
     contents: dict[str, Content] = field(default_factory=dict)
     retries: dict[tuple[str, str], Sending] = field(default_factory=dict)
+    parts: dict[type, Any] = field(default_factory=dict)
     sequence: int = 0
     person_count: int = 0
 
@@ -213,6 +224,22 @@ class State:
         """Return the next number in the order of everything that happens."""
         self.sequence += 1
         return self.sequence
+
+
+PARTS: Final[dict[str, type]] = {}
+
+
+def part(name: str) -> Callable[[type[P]], type[P]]:
+    """Register a dataclass as the state of one area; it is kept between runs under `name`.
+
+    Its fields must be what msgspec can write and read: plain values, bytes, dataclasses, lists, sets, dicts.
+    """
+
+    def register(kind: type[P]) -> type[P]:
+        PARTS[name] = kind
+        return kind
+
+    return register
 
 
 def _ignore(_channel: Channel, _event: JsonObject) -> None:
@@ -234,6 +261,14 @@ class World:
         self.lock = threading.RLock()
         self.emit: Callable[[Channel, JsonObject], None] = _ignore
         self.delivered: Callable[[Channel, list[str], Sending], None] = _ignore_delivery
+
+    def part(self, kind: type[P]) -> P:
+        """Return the state of one area, empty at first, as in part(RichMenuBook)."""
+        found = self.state.parts.get(kind)
+        if found is None:
+            found = self.state.parts[kind] = kind()
+        result: P = found
+        return result
 
     def month(self, at: float | None = None) -> str:
         """Return the billing month as yyyymm. LINE counts months in Japan time."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from line_simulator.findings import Findings, grapheme_length, utf16_length
-from line_simulator.messages import check_messages
+from line_simulator.objects.findings import Findings, grapheme_length, utf16_length
+from line_simulator.objects.messages import check_messages
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

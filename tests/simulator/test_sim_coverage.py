@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from line_simulator import LineSimulator
-from line_simulator.operations import OPERATIONS
+from line_simulator.api.operations import OPERATIONS
 
 SPECIFICATION = Path(__file__).parents[3] / "shared" / "line-openapi"
 

@@ -25,5 +25,5 @@ class Phone:
         if request.method not in ("GET", "HEAD"):
             return Response(405, "この操作はできません。".encode(), "text/plain; charset=utf-8", {"Allow": "GET, HEAD"})
         name, content_type = _FILES[request.path]
-        body = (files("line_simulator") / "static" / name).read_bytes()
+        body = (files("line_simulator.pages") / "static" / name).read_bytes()
         return Response(200, body, content_type, {"Cache-Control": "no-cache"})

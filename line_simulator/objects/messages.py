@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from line_simulator.actions import (
+from line_simulator.objects.actions import (
     IMAGE_CAROUSEL,
     QUICK_REPLY,
     TEMPLATE,
     TEMPLATE_DEFAULT,
     check_action,
 )
-from line_simulator.findings import Findings
-from line_simulator.flex import check_flex
+from line_simulator.objects.findings import Findings
+from line_simulator.objects.flex import check_flex
 
 MESSAGES_MAX: Final = 5
 TEXT_MAX: Final = 5000

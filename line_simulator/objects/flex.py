@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from line_simulator.actions import FLEX, FLEX_BUTTON, check_action
-from line_simulator.findings import Findings
+from line_simulator.objects.actions import FLEX, FLEX_BUTTON, check_action
+from line_simulator.objects.findings import Findings
 
 # Sizes of the JSON in bytes (Messaging API reference, Flex Message).
 BUBBLE_MAX_BYTES: Final = 30 * 1024

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from line_simulator.api.calls import Operation, Reads
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.state import DAY_SECONDS, AccessToken, Channel, World
 
@@ -21,6 +23,19 @@ class Tokens:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the token operations."""
+
+        def form(answer: Callable[[dict[str, str]], Response], partial: str = "") -> Operation:
+            return Operation(lambda call: answer(call.form), Reads.FORM, account=False, partial=partial)
+
+        return {
+            "issueStatelessChannelToken": form(self.issue_stateless, "client_id and client_secret only, no client_assertion"),
+            "issueChannelToken": form(self.issue_short_lived),
+            "verifyChannelToken": form(self.verify),
+            "revokeChannelToken": form(self.revoke),
+        }
 
     def authenticate(self, header: str | None) -> Channel:
         """Return the channel whose token the Authorization header carries. Raises ApiError 401."""

@@ -6,6 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
+from line_simulator.api.operations import OPERATIONS
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -17,11 +19,23 @@ class Rate:
 
 # Messaging API reference, Rate limits (as of 2026-08). Ids in the URL do not split a bucket.
 DEFAULT_RATE: Final = Rate(2000, 1)
+_HOURLY = Rate(60, 3600)
+_MENU_CHANGES = Rate(100, 3600)
+_AUDIENCES = Rate(60, 60)
+_LISTS = Rate(200, 1)
 RATES: Final[dict[str, Rate]] = {
-    "broadcast": Rate(60, 3600),
-    "testWebhookEndpoint": Rate(60, 3600),
+    **dict.fromkeys(("narrowcast", "broadcast", "testWebhookEndpoint"), _HOURLY),
+    **dict.fromkeys(("getFriendsDemographics", "getNumberOfMessageDeliveries", "getNumberOfFollowers"), _HOURLY),
+    **dict.fromkeys(("getMessageEvent", "getStatisticsPerUnit"), _HOURLY),
+    **dict.fromkeys(("getRichMenuInsightSummary", "getRichMenuInsightDaily"), _HOURLY),
+    **{operation_id: _AUDIENCES for _, path, operation_id in OPERATIONS if path.startswith("/v2/bot/audienceGroup/")},
+    **{operation_id: _LISTS for _, path, operation_id in OPERATIONS if path.startswith(("/v2/bot/membership/", "/v2/bot/coupon"))},
     "getWebhookEndpoint": Rate(1000, 60),
     "setWebhookEndpoint": Rate(1000, 60),
+    # Some sections of the reference say 2,000 a second for batch progress and aliases; the stricter number is taken.
+    **dict.fromkeys(("createRichMenu", "deleteRichMenu", "deleteRichMenuAlias", "getRichMenuBatchProgress"), _MENU_CHANGES),
+    "richMenuBatch": Rate(3, 3600),
+    "getRichMenuList": Rate(10, 1),
     "showLoadingAnimation": Rate(100, 1),
     "multicast": Rate(200, 1),
     "issueChannelToken": Rate(370, 1),

@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 from urllib.parse import parse_qsl
 
-from line_simulator.browser import PERSON_COOKIE
+from line_simulator.pages.browser import PERSON_COOKIE
 from line_simulator.exchange import Request, Response, SimulatorError, html_response
 from line_simulator.people import People
 from line_simulator.state import LinkToken, PersonRecord, World

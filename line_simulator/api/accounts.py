@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from line_simulator.api.calls import Operation, Reads
 from line_simulator.exchange import ApiError, Response, json_response
-from line_simulator.findings import Findings
+from line_simulator.objects.findings import Findings
 from line_simulator.ids import is_user_id
 from line_simulator.state import Channel, Friendship, JsonObject, LinkToken, PersonRecord, World
 from line_simulator.webhooks import Webhooks
@@ -25,6 +26,41 @@ class Accounts:
     def __init__(self, world: World, webhooks: Webhooks) -> None:
         self._world = world
         self._webhooks = webhooks
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the operations on an account."""
+        sent = {
+            f"getNumberOfSent{via.capitalize()}Messages": self._sent_operation(via)
+            for via in ("reply", "push", "multicast", "broadcast")
+        }
+        return {
+            **sent,
+            "getMessageQuota": Operation(lambda call: self.quota(call.owner)),
+            "getMessageQuotaConsumption": Operation(lambda call: self.consumption(call.owner)),
+            "getProfile": Operation(lambda call: self.profile(call.owner, call.parameters["userId"])),
+            "getBotInfo": Operation(lambda call: self.bot_info(call.owner)),
+            "getFollowers": Operation(lambda call: self.followers(call.owner, call.query)),
+            "issueLinkToken": Operation(lambda call: self.link_token(call.owner, call.parameters["userId"])),
+            "getWebhookEndpoint": Operation(lambda call: self.webhook(call.owner)),
+            "setWebhookEndpoint": Operation(lambda call: self.set_webhook(call.owner, call.body), Reads.JSON),
+            # Unlocked: this one waits for the bot, which may be calling us meanwhile.
+            "testWebhookEndpoint": Operation(
+                lambda call: self.test_webhook(call.owner, call.body), Reads.JSON, optional_body=True, locked=False
+            ),
+            "showLoadingAnimation": Operation(lambda call: self.start_loading(call.owner, call.body), Reads.JSON),
+            "markMessagesAsReadByToken": Operation(lambda call: self.mark_as_read(call.owner, call.body), Reads.JSON),
+            "getMessageContent": Operation(lambda call: self.content(call.owner, call.parameters["messageId"])),
+            "getMessageContentPreview": Operation(
+                lambda call: self.content(call.owner, call.parameters["messageId"], preview=True),
+                partial="returns the original bytes",
+            ),
+            "getMessageContentTranscodingByMessageId": Operation(
+                lambda call: self.transcoding(call.owner, call.parameters["messageId"]), partial="always succeeded"
+            ),
+        }
+
+    def _sent_operation(self, via: str) -> Operation:
+        return Operation(lambda call: self.sent_count(call.owner, via, call.query))
 
     def quota(self, channel: Channel) -> Response:
         """Answer getMessageQuota."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from line_simulator.findings import Findings
+from line_simulator.objects.findings import Findings
 
 # Label lengths differ by where the action sits (Messaging API reference, Action objects).
 URI_SCHEMES: Final = ("http", "https", "line", "tel")

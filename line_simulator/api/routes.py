@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from line_simulator.operations import OPERATIONS
+from line_simulator.api.operations import OPERATIONS
 
 
 @dataclass(frozen=True, slots=True)

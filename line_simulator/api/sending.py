@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from line_simulator.exchange import ApiError
-from line_simulator.findings import Findings
+from line_simulator.api.calls import Act, Context, Operation, Reads
+from line_simulator.exchange import ApiError, Response, json_response
+from line_simulator.objects.findings import Findings
 from line_simulator.ids import is_retry_key, is_user_id
-from line_simulator.messages import QUOTABLE, check_messages
+from line_simulator.objects.messages import QUOTABLE, check_messages
 from line_simulator.state import (
     DAY_SECONDS,
     RETRY_KEY_SECONDS,
@@ -38,15 +38,29 @@ class Draft:
     body: bytes
     content: dict[str, Any]
     request_id: str
+    notes: list[str]
     retry_key: str | None = None
 
 
 class Sender:
     """Accepts or refuses messages and puts them into chats. Callers hold the world's lock."""
 
-    def __init__(self, world: World, note: Callable[[str], None]) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._note = note
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the send and validate operations."""
+
+        def send(act: Act, *, retry_key: bool = True, partial: str = "") -> Operation:
+            return Operation(act, Reads.JSON, retry_key=retry_key, partial=partial)
+
+        return {
+            "replyMessage": send(lambda call: _sent(self.reply(draft_of(call))), retry_key=False),
+            "pushMessage": send(lambda call: _sent(self.push(draft_of(call))), partial="people only, no groups or rooms"),
+            "multicast": send(lambda call: self.multicast(draft_of(call))),
+            "broadcast": send(lambda call: self.broadcast(draft_of(call))),
+            **dict.fromkeys(_VALIDATIONS, send(_validate, retry_key=False)),
+        }
 
     def reply(self, draft: Draft) -> list[dict[str, str]]:
         """Send by reply token: free, once, within a minute. Raises ApiError 400."""
@@ -81,7 +95,7 @@ class Sender:
         self._refuse_repeated(draft, Via.PUSH)
         return self._deliver(draft, Via.PUSH, [str(to)])
 
-    def multicast(self, draft: Draft) -> None:
+    def multicast(self, draft: Draft) -> Response:
         """Send to up to 500 people. Raises ApiError."""
         found = Findings()
         to = found.items("to", draft.content.get("to"), 1, MULTICAST_MAX)
@@ -90,13 +104,15 @@ class Sender:
         user_ids = self._addressees(draft.channel, to)
         self._refuse_repeated(draft, Via.MULTICAST)
         self._deliver(draft, Via.MULTICAST, user_ids)
+        return json_response({})
 
-    def broadcast(self, draft: Draft) -> None:
+    def broadcast(self, draft: Draft) -> Response:
         """Send to all friends. Raises ApiError."""
         self._check(Findings(), draft)
         self._refuse_repeated(draft, Via.BROADCAST)
         friends = [user for user, chat in draft.channel.chats.items() if chat.status is Friendship.FRIEND]
         self._deliver(draft, Via.BROADCAST, friends)
+        return json_response({})
 
     def _check(self, found: Findings, draft: Draft) -> None:
         check_messages(found, draft.content.get("messages"))
@@ -139,7 +155,7 @@ class Sender:
         if first is None or self._world.clock.time() - first.at >= RETRY_KEY_SECONDS:
             return
         if first.body != draft.body:
-            self._note("retry key used again with a different body")
+            draft.notes.append("retry key used again with a different body")
         error = ApiError(409, "The retry key is already accepted")
         error.headers["x-line-accepted-request-id"] = first.request_id
         if via is Via.PUSH:
@@ -157,9 +173,10 @@ class Sender:
                 reached.append((user_id, chat))
         month = world.month(now)
         used = draft.channel.used.get(month, 0)
+        reserved = draft.channel.reserved.get(month, 0)
         limit = draft.channel.monthly_limit
         # The whole call is refused when it does not fit; LINE sends nothing of it (Messaging API, Monthly limit).
-        if billed and limit is not None and used + max(len(reached), 1) > limit:
+        if billed and limit is not None and used + reserved + max(len(reached), 1) > limit:
             raise ApiError(429, "You have reached your monthly limit.")
         sending = self._accept(draft, via, now)
         for _, chat in reached:
@@ -218,12 +235,23 @@ def quote_token(message_id: str) -> str:
     return base64.urlsafe_b64encode(hashlib.blake2b(message_id.encode(), digest_size=48).digest()).decode("ascii")
 
 
-def check_retry_key(value: str | None, *, supported: bool) -> str | None:
-    """Return the retry key of a request. Raises ApiError 400 if malformed or not supported by the endpoint."""
-    if value is None:
-        return None
-    if not supported:
-        raise ApiError(400, "The X-Line-Retry-Key header is not supported by this endpoint")
-    if not is_retry_key(value):
+def draft_of(call: Context) -> Draft:
+    """Return the send call. Raises ApiError 400 if its retry key is malformed."""
+    key = call.request.headers.get("x-line-retry-key")
+    if key is not None and not is_retry_key(key):
         raise ApiError(400, "The X-Line-Retry-Key header is invalid")
-    return value.lower()
+    return Draft(call.owner, call.request.body, call.body, call.request_id, call.notes, key and key.lower())
+
+
+def _sent(messages: list[dict[str, str]]) -> Response:
+    return json_response({"sentMessages": messages})
+
+
+def _validate(call: Context) -> Response:
+    found = Findings()
+    check_messages(found, call.body.get("messages"))
+    found.raise_if_any()
+    return json_response({})
+
+
+_VALIDATIONS: Final = ("validateReply", "validatePush", "validateMulticast", "validateNarrowcast", "validateBroadcast")

@@ -1,0 +1,92 @@
+"""What people did with what they received: looked, tapped, played. Insight is computed from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from line_simulator.state import Channel, Chat, JsonObject, Sending, World, part
+
+
+@dataclass(slots=True)
+class Click:
+    """A tap on a link of a message; `index` is the message's position in its call."""
+
+    user_id: str
+    at: float
+    index: int
+    url: str
+
+
+@dataclass(slots=True)
+class Play:
+    """How far a video or sound of a message was played, in percent."""
+
+    user_id: str
+    at: float
+    index: int
+    percent: int
+
+
+@dataclass(slots=True)
+class SendingActivity:
+    """What happened to one accepted send call. `impressions`: when each person first saw it (epoch seconds)."""
+
+    impressions: dict[str, float] = field(default_factory=dict)
+    clicks: list[Click] = field(default_factory=list)
+    plays: list[Play] = field(default_factory=list)
+
+
+@part("activity")
+@dataclass(slots=True)
+class Activity:
+    """By the sequence number of the send call."""
+
+    sendings: dict[int, SendingActivity] = field(default_factory=dict)
+
+    def of(self, sending: Sending) -> SendingActivity:
+        """Return the activity on a send call, begun if need be."""
+        found = self.sendings.get(sending.sequence)
+        if found is None:
+            found = self.sendings[sending.sequence] = SendingActivity()
+        return found
+
+
+def look(world: World, chat: Chat, user_id: str) -> int:
+    """Open a chat: everything in it that was not seen yet is seen now. Returns how many send calls that are."""
+    inbox = chat.inbox or []
+    fresh = inbox[chat.seen :]
+    chat.seen = len(inbox)
+    activity, now = world.part(Activity), world.clock.time()
+    for sending in fresh:
+        activity.of(sending).impressions.setdefault(user_id, now)
+    return len(fresh)
+
+
+def click(world: World, channel: Channel, user_id: str, message_id: str, url: str) -> None:
+    """Note a tap on a link of a received message; an unknown message is nobody's."""
+    for sending, index in _located(channel, user_id, message_id):
+        world.part(Activity).of(sending).clicks.append(Click(user_id, world.clock.time(), index, url))
+
+
+def play(world: World, channel: Channel, user_id: str, message_id: str, percent: int) -> None:
+    """Note how far a received video or sound was played."""
+    for sending, index in _located(channel, user_id, message_id):
+        world.part(Activity).of(sending).plays.append(Play(user_id, world.clock.time(), index, percent))
+
+
+def video_messages(sending: Sending, tracking_id: str) -> Iterator[tuple[int, JsonObject]]:
+    """Yield position and content of the videos of a send call that carry this trackingId."""
+    for index, message in enumerate(sending.messages()):
+        if message.get("type") == "video" and message.get("trackingId") == tracking_id:
+            yield index, message
+
+
+def _located(channel: Channel, user_id: str, message_id: str) -> Iterator[tuple[Sending, int]]:
+    chat = channel.chats.get(user_id)
+    if chat is None or not message_id.isdigit():
+        return
+    for sending in chat.inbox or ():
+        index = int(message_id) - sending.first_id
+        if 0 <= index < sending.count:
+            yield sending, index

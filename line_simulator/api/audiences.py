@@ -1,0 +1,17 @@
+"""Audience groups: uploaded ids, clicks, impressions."""
+
+from __future__ import annotations
+
+from line_simulator.api.calls import Operation
+from line_simulator.state import World
+
+
+class Audiences:
+    """Audience groups: uploaded ids, clicks, impressions."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the operations of this area."""
+        return {}

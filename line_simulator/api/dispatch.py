@@ -1,0 +1,225 @@
+"""The way of every call to LINE: find the operation, authenticate, limit, read the body, ask the area, write the journal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from line_simulator.api.accounts import Accounts
+from line_simulator.api.rich_menus import RichMenus
+from line_simulator.api.narrowcasts import Narrowcasts
+from line_simulator.api.audiences import Audiences
+from line_simulator.api.insights import Insights
+from line_simulator.api.coupons import Coupons
+from line_simulator.api.memberships import Memberships
+from line_simulator.api.groups import Groups
+from line_simulator.api.login import Login
+from line_simulator.api.liff import Liff
+from line_simulator.api.marketplace import Marketplace
+from line_simulator.api.calls import Area, Context, Operation, Reads
+from line_simulator.api.limits import Limits
+from line_simulator.api.operations import OPERATIONS
+from line_simulator.api.routes import Match, Routes
+from line_simulator.api.sending import Sender
+from line_simulator.api.tokens import Tokens
+from line_simulator.exchange import ApiError, Request, Response, json_response
+from line_simulator.faults import API_FAULTS, Fault, Faults
+from line_simulator.journal import Call, Journal
+from line_simulator.state import JsonObject, World
+from line_simulator.webhooks import Webhooks
+
+BODY_MAX_BYTES: Final = 2 * 1024 * 1024
+_RATE_LIMITED: Final = "The API rate limit has been exceeded. Try again later."
+_NOT_JSON: Final = "The request body could not be parsed as JSON (line: 1, column: 1)"
+_BEFORE: Final = {
+    "rate_limited": (429, _RATE_LIMITED),
+    "monthly_limit": (429, "You have reached your monthly limit."),
+    "unauthorized": (401, "Authentication failed due to the following reason: access token expired"),
+    "forbidden": (403, "Access to this API is not available for your account"),
+    "error_before_accept": (500, "Internal Server Error"),
+}
+
+
+class Api:
+    """Answers calls to LINE. Everything LINE documents but this simulator lacks is answered with 501."""
+
+    def __init__(self, world: World, webhooks: Webhooks, faults: Faults, limits: Limits, journal: Journal) -> None:
+        self._world = world
+        self._faults = faults
+        self._limits = limits
+        self._journal = journal
+        self._routes = Routes()
+        self._tokens = Tokens(world)
+        areas: tuple[Area, ...] = (
+            self._tokens,
+            Sender(world),
+            Accounts(world, webhooks),
+            RichMenus(world),
+            Narrowcasts(world),
+            Audiences(world),
+            Insights(world),
+            Coupons(world),
+            Memberships(world),
+            Groups(world),
+            Login(world),
+            Liff(world),
+            Marketplace(world),
+        )
+        self._operations: dict[str, Operation] = {}
+        for area in areas:
+            self._operations.update(area.operations())
+
+    def handle(self, request: Request) -> Response:
+        """Answer one call and write it into the journal."""
+        call = Context(request, self._world.ids.request_id(), "", {})
+        try:
+            response = self._answer(call)
+        except ApiError as error:
+            response = error.response()
+        except RecursionError:
+            # Nesting this deep is caught while reading or checking, before anything changed.
+            response = ApiError(400, _NOT_JSON).response()
+        response.headers["x-line-request-id"] = call.request_id
+        if call.fault is not None:
+            _spoil(response, call.fault)
+        self._write(call, response)
+        return response
+
+    def coverage(self) -> list[dict[str, str]]:
+        """Return every operation of LINE's specification with how far it is simulated: full, partial or none."""
+        return [self._describe(*one) for one in OPERATIONS]
+
+    def _describe(self, method: str, path: str, operation_id: str) -> dict[str, str]:
+        known = self._operations.get(operation_id)
+        level = "none" if known is None else "partial" if known.partial else "full"
+        return {
+            "operationId": operation_id,
+            "method": method,
+            "path": path,
+            "level": level,
+            "note": known.partial if known else "",
+            "evidence": known.evidence if known else "",
+        }
+
+    def _answer(self, call: Context) -> Response:
+        request = call.request
+        match = self._routes.find(request.method, request.path)
+        if not isinstance(match, Match):
+            if match.allowed:
+                error = ApiError(405, "Method Not Allowed")
+                error.headers["Allow"] = ", ".join(match.allowed)
+                raise error
+            raise ApiError(404, "Not found")
+        call.operation_id, call.parameters = match.operation_id, match.parameters
+        operation = self._operations.get(call.operation_id)
+        call.fault = _asked_fault(request)
+        try:
+            if operation is None or operation.account:
+                with self._world.lock:
+                    call.channel = self._tokens.authenticate(request.headers.get("authorization"))
+        finally:
+            call.fault = call.fault or self._fault(call)
+        self._strike_before(call)
+        if operation is None:
+            return json_response({"message": f"linesim: not implemented: {call.operation_id}"}, 501)
+        return self._run(call, operation)
+
+    def _run(self, call: Context, operation: Operation) -> Response:
+        if operation.reads is Reads.FORM:
+            call.form = call.request.form()
+        payer = call.channel.id if call.channel else call.form.get("client_id", "")
+        if not self._limits.take(payer, call.operation_id, self._world.clock.time()):
+            raise ApiError(429, _RATE_LIMITED)
+        if operation.reads is Reads.JSON:
+            call.body = _json_body(call.request, optional=operation.optional_body)
+        elif operation.reads is Reads.FORM:
+            _check_form(call.request)
+        if operation.account and not operation.retry_key and "x-line-retry-key" in call.request.headers:
+            raise ApiError(400, "The X-Line-Retry-Key header is not supported by this endpoint")
+        if not operation.locked:
+            return operation.act(call)
+        with self._world.lock:
+            return operation.act(call)
+
+    def _fault(self, call: Context) -> Fault | None:
+        channel = (call.channel.id, call.channel.name) if call.channel else None
+        return self._faults.for_call(call.request.method, call.request.path, channel)
+
+    def _strike_before(self, call: Context) -> None:
+        if call.fault is None:
+            return
+        if call.fault.kind in _BEFORE:
+            raise ApiError(*_BEFORE[call.fault.kind])
+        if call.fault.kind == "hang_before_accept":
+            raise ApiError(500, "Internal Server Error")
+
+    def _write(self, call: Context, response: Response) -> None:
+        request = call.request
+        self._journal.add(
+            Call(
+                at=self._world.clock.time(),
+                method=request.method,
+                path=request.path,
+                query=request.query,
+                channel_id=call.channel.id if call.channel else None,
+                status=response.status,
+                request_id=call.request_id,
+                retry_key=request.headers.get("x-line-retry-key"),
+                body=request.body,
+                answer=response.body,
+                authorized="authorization" in request.headers,
+                note="; ".join(call.notes),
+                fault=call.fault.kind if call.fault else "",
+                operation_id=call.operation_id,
+                content_type=response.content_type,
+            )
+        )
+
+
+def _asked_fault(request: Request) -> Fault | None:
+    """Return the fault a test asks for in the x-linesim-fault header, written as `kind` or `kind;seconds`."""
+    kind, _, seconds = request.headers.get("x-linesim-fault", "").partition(";")
+    if kind not in API_FAULTS:
+        return None
+    return Fault(kind, seconds=float(seconds)) if seconds.replace(".", "", 1).isdigit() else Fault(kind)
+
+
+def _check_form(request: Request) -> None:
+    content_type = request.headers.get("content-type", "")
+    if not content_type.startswith("application/x-www-form-urlencoded"):
+        raise ApiError(415, f"The content type, {content_type}, is not supported")
+
+
+def _json_body(request: Request, *, optional: bool = False) -> JsonObject:
+    if len(request.body) > BODY_MAX_BYTES:
+        raise ApiError(413, "Request entity too large")
+    if optional and not request.body:
+        return {}
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, f"The content type, {content_type}, is not supported")
+    try:
+        content: Any = json.loads(request.body.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        where = f"(line: {error.lineno}, column: {error.colno})"
+        raise ApiError(400, f"The request body could not be parsed as JSON {where}") from None
+    except (ValueError, RecursionError):
+        raise ApiError(400, _NOT_JSON) from None
+    if not isinstance(content, dict):
+        raise ApiError(400, _NOT_JSON)
+    return content
+
+
+def _spoil(response: Response, fault: Fault) -> None:
+    """Apply a fault that strikes after the call was decided."""
+    match fault.kind:
+        case "error_after_accept":
+            response.status, response.body = 500, b'{"message":"Internal Server Error"}'
+        case "hang_before_accept":
+            response.delay, response.drop = fault.seconds, True
+        case "hang_after_accept":
+            response.delay = fault.seconds
+        case "drop_connection":
+            response.drop = True
+        case "truncated_json":
+            response.body = response.body[: max(1, len(response.body) // 2)]

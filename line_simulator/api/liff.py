@@ -1,0 +1,17 @@
+"""LIFF apps of a login channel."""
+
+from __future__ import annotations
+
+from line_simulator.api.calls import Operation
+from line_simulator.state import World
+
+
+class Liff:
+    """LIFF apps of a login channel."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the operations of this area."""
+        return {}

@@ -1,0 +1,17 @@
+"""Narrowcast: a send call to audiences and demographics, with progress and reserved quota."""
+
+from __future__ import annotations
+
+from line_simulator.api.calls import Operation
+from line_simulator.state import World
+
+
+class Narrowcasts:
+    """Narrowcast: a send call to audiences and demographics, with progress and reserved quota."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the operations of this area."""
+        return {}

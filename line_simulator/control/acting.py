@@ -1,0 +1,126 @@
+"""Creating channels and people under /_sim/, and what people can do there."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any
+
+from line_simulator.control.describe import describe_channel, describe_page, describe_person
+from line_simulator.control.values import Answer, Verb, need, need_object, number_of, snake
+from line_simulator.exchange import SimulatorError
+from line_simulator.state import Channel, JsonObject, PersonRecord, Received
+
+if TYPE_CHECKING:
+    from line_simulator.simulator import LineSimulator
+
+
+class Acting:
+    """Channels, people and their verbs."""
+
+    def __init__(self, line: LineSimulator) -> None:
+        self._line = line
+
+    def routes(self) -> dict[tuple[str, str], Answer]:
+        """Return the answers by method and path."""
+        return {
+            ("GET", "/_sim/channels"): lambda _, __: self._channels(),
+            ("POST", "/_sim/channels"): self._add_channel,
+            ("GET", "/_sim/people"): self._people,
+            ("POST", "/_sim/people"): self._add_person,
+            ("POST", "/_sim/crowd"): self._crowd,
+        }
+
+    def verbs(self) -> dict[str, Verb]:
+        """Return what a person can do, by the last word of /_sim/people/{person}/{verb}."""
+        people = self._line.people
+        return {
+            "follow": lambda person, channel, _: people.follow(person, channel),
+            "block": lambda person, channel, _: people.block(person, channel),
+            "unblock": lambda person, channel, _: people.unblock(person, channel),
+            "look": lambda person, channel, _: {"looked": people.open_chat(person, channel)},
+            "say": self._say,
+            "postback": self._postback,
+            "tap": self._tap,
+            "open": self._open,
+            "link": self._link,
+            "finish_video": lambda person, channel, body: people.finish_video(person, channel, str(need(body, "trackingId"))),
+            "event": lambda person, channel, body: people.raw_event(person, channel, need_object(body, "event")),
+        }
+
+    def _channels(self) -> Any:
+        with self._line.world.lock:
+            return {"channels": [describe_channel(one) for one in self._line.world.state.channels.values()]}
+
+    def _add_channel(self, body: JsonObject, _: dict[str, str]) -> Any:
+        attributes = {snake(key): value for key, value in body.items()}
+        name = str(need(attributes, "name"))
+        attributes["channel_id"] = attributes.pop("id", None) or attributes.pop("channel_id", None)
+        return describe_channel(self._line.people.add_channel(name, **{k: v for k, v in attributes.items() if k != "name"}))
+
+    def _people(self, _: JsonObject, query: dict[str, str]) -> Any:
+        limit = number_of(query, "limit", 1000)
+        with self._line.world.lock:
+            people = list(self._line.world.state.people.values())
+            return {"people": [describe_person(self._line.world, one) for one in people[:limit]], "total": len(people)}
+
+    def _add_person(self, body: JsonObject, _: dict[str, str]) -> Any:
+        attributes = {snake(key): value for key, value in body.items()}
+        name = str(need(attributes, "name"))
+        del attributes["name"]
+        attributes["person_id"] = attributes.pop("id", None)
+        follows = attributes.pop("follow", None)
+        person = self._line.people.add_person(name, **attributes)
+        for key in [follows] if isinstance(follows, str) else follows or []:
+            self._line.people.follow(person, self._line.world.channel(str(key)))
+        return describe_person(self._line.world, person)
+
+    def _crowd(self, body: JsonObject, _: dict[str, str]) -> Any:
+        count = need(body, "count")
+        if not isinstance(count, int) or not 0 < count <= 1_000_000:
+            raise SimulatorError("count must be a number from 1 to 1,000,000.")
+        channel = self._line.world.channel(str(body["channel"])) if "channel" in body else None
+        ids = self._line.crowd(count, channel, str(body.get("prefix", "友だち")))
+        return {"count": len(ids), "first": ids[0], "last": ids[-1]}
+
+    def _say(self, person: PersonRecord, channel: Channel, body: JsonObject) -> Any:
+        message = body["message"] if "message" in body else {"type": "text", "text": str(need(body, "text"))}
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise SimulatorError("message must be an object with a type.")
+        try:
+            data = base64.b64decode(str(body.get("data", "")), validate=True)
+        except binascii.Error:
+            raise SimulatorError("data must be Base64.") from None
+        return {"messageId": self._line.people.say(person, channel, message, data)}
+
+    def _postback(self, person: PersonRecord, channel: Channel, body: JsonObject) -> None:
+        params = body.get("params")
+        if params is not None and not isinstance(params, dict):
+            raise SimulatorError("params must be an object.")
+        text = body.get("displayText")
+        self._line.people.postback(person, channel, str(need(body, "data")), params, str(text) if text else None)
+
+    def _tap(self, person: PersonRecord, channel: Channel, body: JsonObject) -> Any:
+        """Tap {"action": object | label | position} of {"messageId": …}, by default of the newest message."""
+        human = self._line.handle_of(person)
+        action = body.get("action", 0)
+        message: JsonObject | Received = {}
+        if not isinstance(action, dict):
+            inbox = human.inbox(channel)
+            chosen = [one for one in inbox if str(body.get("messageId", one.id)) == one.id]
+            if not chosen:
+                raise SimulatorError("There is no such message in the chat.", 404)
+            message = chosen[-1]
+        params = body.get("params")
+        tap = human.tap(channel, message, action, params if isinstance(params, dict) else None)
+        page = tap.page
+        return {"action": tap.action, "page": describe_page(page.url, page.status, page.text) if page else None}
+
+    def _open(self, person: PersonRecord, _: Channel, body: JsonObject) -> Any:
+        page = self._line.handle_of(person).open(str(need(body, "url")))
+        return {"page": describe_page(page.url, page.status, page.text)}
+
+    def _link(self, person: PersonRecord, _: Channel, body: JsonObject) -> Any:
+        human = self._line.handle_of(person)
+        page = human.link_account(str(need(body, "url")), agree=bool(body.get("agree", True)))
+        return {"page": describe_page(page.url, page.status, page.text)}

@@ -1,0 +1,97 @@
+"""The simulator's own interface under /_sim/: create, act, look, break, move time."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from line_simulator.clock import ClockError
+from line_simulator.control.acting import Acting
+from line_simulator.control.changing import Changing
+from line_simulator.control.describe import describe_person
+from line_simulator.control.looking import Looking
+from line_simulator.control.values import Answer, Verb
+from line_simulator.exchange import Request, Response, SimulatorError, json_response
+from line_simulator.state import JsonObject
+
+if TYPE_CHECKING:
+    from line_simulator.simulator import LineSimulator
+
+_PERSON_VERB = re.compile(r"/_sim/people/([^/]+)/([a-z_]+)")
+_REPLAY = re.compile(r"/_sim/webhooks/(\d+)/replay")
+_FAULT = re.compile(r"/_sim/faults/(\w+)")
+
+
+class Control:
+    """Answers /_sim/ requests. Mistakes get 422 (or 404, 409) with {"message": one sentence}."""
+
+    def __init__(self, line: LineSimulator) -> None:
+        self._line = line
+        self._looking = Looking(line)
+        acting = Acting(line)
+        self._verbs: dict[str, Verb] = acting.verbs()
+        self._table: dict[tuple[str, str], Answer] = {
+            **acting.routes(),
+            **self._looking.routes(),
+            **Changing(line).routes(),
+        }
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
+        try:
+            _refuse_other_sites(request)
+            answer = self._find(request)
+            content = answer(_body(request), request.parameters())
+        except (SimulatorError, ClockError) as error:
+            return json_response({"message": str(error)}, error.status if isinstance(error, SimulatorError) else 422)
+        except OSError as error:
+            return json_response({"message": f"The page did not open: {error}."}, 502)
+        return json_response({} if content is None else content)
+
+    def _find(self, request: Request) -> Answer:
+        found = self._table.get((request.method, request.path))
+        if found is not None:
+            return found
+        verb = _PERSON_VERB.fullmatch(request.path)
+        if request.method == "POST" and verb is not None:
+            return lambda body, _: self._act(unquote(verb[1]), verb[2], body)
+        replay = _REPLAY.fullmatch(request.path)
+        if request.method == "POST" and replay is not None:
+            return lambda _, __: self._looking.replay(int(replay[1]))
+        fault = _FAULT.fullmatch(request.path)
+        if request.method == "DELETE" and fault is not None:
+            return lambda _, __: self._line.faults.remove(fault[1])
+        raise SimulatorError(f"There is no {request.method} {request.path}.", 404)
+
+    def _act(self, person_key: str, verb: str, body: JsonObject) -> Any:
+        act = self._verbs.get(verb)
+        if act is None:
+            raise SimulatorError(f"A person cannot {verb!r}; they can {', '.join(sorted(self._verbs))}.", 404)
+        person = self._line.world.person(person_key)
+        channels = list(self._line.world.state.channels.values())
+        if "channel" not in body and len(channels) != 1:
+            raise SimulatorError("Name the channel, by id or name.")
+        channel = self._line.world.channel(str(body["channel"])) if "channel" in body else channels[0]
+        result = act(person, channel, body)
+        return {**describe_person(self._line.world, person), **(result if isinstance(result, dict) else {})}
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Keep a web page that happens to be open in the developer's browser from driving the simulator."""
+    origin = urlsplit(request.headers.get("origin", "")).hostname
+    if origin not in (None, "127.0.0.1", "localhost"):
+        raise SimulatorError("Requests from pages of other sites are refused.", 403)
+
+
+def _body(request: Request) -> JsonObject:
+    if not request.body:
+        return {}
+    try:
+        content = json.loads(request.body)
+    except ValueError:
+        raise SimulatorError("The body is not JSON.", 400) from None
+    if not isinstance(content, dict):
+        raise SimulatorError("The body must be a JSON object.", 400)
+    return content

@@ -1,0 +1,41 @@
+"""Reading the values of /_sim/ requests, with one clear sentence for a mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from line_simulator.exchange import SimulatorError
+from line_simulator.state import Channel, JsonObject, PersonRecord
+
+Answer = Callable[[JsonObject, dict[str, str]], Any]
+Verb = Callable[[PersonRecord, Channel, JsonObject], Any]
+
+
+def need(body: Any, name: str) -> Any:
+    """Return a value that must be there. Raises SimulatorError."""
+    if body.get(name) in (None, ""):
+        raise SimulatorError(f"{name} is missing.")
+    return body[name]
+
+
+def need_object(body: JsonObject, name: str) -> JsonObject:
+    """Return an object that must be there. Raises SimulatorError."""
+    value = need(body, name)
+    if not isinstance(value, dict):
+        raise SimulatorError(f"{name} must be an object.")
+    return value
+
+
+def number_of(query: dict[str, str], name: str, default: int) -> int:
+    """Return a positive number of the query, or the default. Raises SimulatorError."""
+    text = query.get(name, str(default))
+    if not text.isdigit() or int(text) < 1:
+        raise SimulatorError(f"{name} must be a number greater than zero.")
+    return int(text)
+
+
+def snake(name: str) -> str:
+    """Return a camelCase name in snake_case."""
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda letter: "_" + letter[1].lower(), name)
