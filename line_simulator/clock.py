@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -51,17 +52,28 @@ def parse_moment(value: object) -> float:
     return moment.timestamp()
 
 
+class _Pretence(threading.local):
+    moment: float | None = None
+
+
+def _nothing() -> None:
+    return None
+
+
 class Clock:
     """Virtual time: `virtual + (real now - real) * scale`.
 
     With a file the three numbers are shared with other processes as JSON {"virtual", "real", "scale"}; the file is read
     again whenever its modification time or inode changes, and replaced atomically when this clock is moved.
+    `moved` is called after every move made through this object.
     """
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
+        self._pretence = _Pretence()
+        self.moved: Callable[[], None] = _nothing
         real = time.time()
         self._anchor = (real, real, 1.0)
         if file is not None and not file.exists():
@@ -70,9 +82,20 @@ class Clock:
 
     def time(self) -> float:
         """Return the virtual epoch seconds."""
+        if self._pretence.moment is not None:
+            return self._pretence.moment
         self._reload()
         virtual, real, scale = self._anchor
         return virtual + (time.time() - real) * scale
+
+    @property
+    def pretended(self) -> float | None:
+        """The instant this thread takes for now, while it does what fell due earlier; else None."""
+        return self._pretence.moment
+
+    @pretended.setter
+    def pretended(self, moment: float | None) -> None:
+        self._pretence.moment = moment
 
     def now(self) -> datetime:
         """Return the virtual instant as aware UTC."""
@@ -98,6 +121,7 @@ class Clock:
                 raise ClockError("The clock cannot go backwards.")
             self._anchor = (moment, time.time(), self._anchor[2])
             self._write()
+        self.moved()
 
     def set_scale(self, scale: float) -> None:
         """Let `scale` virtual seconds pass per real second from now on. Raises ClockError unless positive."""

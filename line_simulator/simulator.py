@@ -87,6 +87,7 @@ class LineSimulator:
         self._server = server = Server(self._port, self.handle)
         self._begin("linesim-http", lambda: server.serve_forever(0.05))
         self._begin("linesim-reactions", self._react)
+        self._begin("linesim-due", self.world.due.serve)
         if self._snapshot is not None:
             self._snapshot.start()
         return self
@@ -94,6 +95,7 @@ class LineSimulator:
     def stop(self) -> None:
         """Stop listening, end the threads, and keep the state if a data folder was given."""
         self.webhook_queue.stop()
+        self.world.due.stop()
         if self._server is not None:
             self._server.shutdown()
             self._server.close_connections()
@@ -131,6 +133,7 @@ class LineSimulator:
 
     def handle(self, request: Request) -> Response:
         """Answer one request; the whole simulator without a socket."""
+        self.world.due.run()
         if request.path.startswith("/_sim/"):
             return self._control.handle(request)
         if request.path == "/_phone" or request.path.startswith("/_phone/"):
@@ -231,11 +234,12 @@ class LineSimulator:
         self._reactions.append(reaction)
 
     def drain(self, timeout: float = 10.0) -> None:
-        """Wait until all webhooks are delivered and all reactions ran.
+        """Do what is due by now, and wait until all webhooks are delivered and all reactions ran.
 
         Raises TimeoutError after `timeout` real seconds, or the first error of a reaction.
         """
         deadline = time.monotonic() + timeout
+        self.world.due.run()
         while True:
             left = deadline - time.monotonic()
             with self._reacted:
@@ -245,25 +249,28 @@ class LineSimulator:
                 raise TimeoutError(f"{self.webhook_queue.pending} webhooks are still on their way.")
             if self._reacting == 0:
                 break
-        if self._reaction_errors:
-            raise self._reaction_errors.pop(0)
+        for errors in (self._reaction_errors, self.world.due.errors):
+            if errors:
+                raise errors.pop(0)
 
     def reset(self) -> None:
         """Forget everything: people, channels, chats, journal, faults. The clock stays."""
         with self.world.lock:
             self.world.state = State()
+            self.world.due.clear()
             self._persons.clear()
             self.faults.remove()
             self.limits.clear()
             self.journal.clear()
             self.webhook_queue.clear()
 
-    def status(self) -> Mapping[str, int]:
-        """Return how much is still under way."""
+    def status(self) -> Mapping[str, float | None]:
+        """Return how much is still under way, and the virtual instant (epoch seconds) at which something happens by itself."""
         return {
             "pending_webhooks": self.webhook_queue.pending,
             "in_flight_requests": self.in_flight,
             "pending_reactions": self._reacting,
+            "next_due": self.world.due.next(),
         }
 
     # -- reactions

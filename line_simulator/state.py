@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from line_simulator.clock import TOKYO, Clock
+from line_simulator.due import Due
 from line_simulator.exchange import SimulatorError
 from line_simulator.ids import Ids
 
@@ -259,6 +260,7 @@ class World:
         self.settings = settings or Settings()
         self.state = State()
         self.lock = threading.RLock()
+        self.due = Due(clock, self.lock)
         self.emit: Callable[[Channel, JsonObject], None] = _ignore
         self.delivered: Callable[[Channel, list[str], Sending], None] = _ignore_delivery
 
