@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from line_simulator import activity
+from line_simulator import activity, screens
 from line_simulator.exchange import SimulatorError
 from line_simulator.ids import Ids, is_user_id
+from line_simulator.objects.demographics import settle_attributes
 from line_simulator.api.sending import quote_token
 from line_simulator.state import (
     AccessToken,
@@ -142,6 +143,7 @@ class People:
             content = self._content(channel, message, message_id, data)
             chat.last_said_at = self._world.clock.time()
             self._keep(chat, message_id, message)
+            screens.keep_token(self._world, channel, user_id, content["markAsReadToken"])
             self._world.emit(channel, self._event(channel, user_id, "message", {"message": content}, replyable=True))
             return message_id
 
@@ -288,6 +290,7 @@ def _check_person(user_ids: object, attributes: JsonObject) -> None:
             raise SimulatorError(f"A person has no attribute {key!r}.")
         if not isinstance(value, kind) and (key, value) != ("person_id", None):
             raise SimulatorError(f"The attribute {key} of a person cannot be {value!r}.")
+    settle_attributes(attributes)
 
 
 _CHANNEL_ATTRIBUTES: Final[dict[str, type]] = {
@@ -310,4 +313,9 @@ _PERSON_ATTRIBUTES: Final[dict[str, type]] = {
     "picture_url": str,
     "status_message": str,
     "consent": bool,
+    "gender": str,
+    "age": int,
+    "area": str,
+    "app": str,
+    "ifa": str,
 }

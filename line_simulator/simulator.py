@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from line_simulator import invariants
 from line_simulator.api.dispatch import Api
 from line_simulator.clock import Clock
 from line_simulator.control.door import Control
+from line_simulator.objects.demographics import crowd_attributes
 from line_simulator.pages.dialogs import PATH as DIALOG_PATH
 from line_simulator.pages.dialogs import Dialogs
 from line_simulator.exchange import Request, Response
@@ -65,7 +67,7 @@ class LineSimulator:
         self.api = Api(self.world, self.webhook_queue, self.faults, self.limits, self.journal)
         self._dialogs = Dialogs(self.world, self.people)
         self._control = Control(self)
-        self._phone = Phone()
+        self._phone = Phone(self.world)
         self._snapshot = Snapshot(self.world, Path(data)) if data else None
         self._server: Server | None = None
         self._reactions: list[Reaction] = []
@@ -167,7 +169,8 @@ class LineSimulator:
     def person(self, name: str, **attributes: Any) -> Person:
         """Return the person of this name, created if need be, with the given attributes set.
 
-        attributes: language, picture_url, status_message, consent, user_ids {provider: user id}.
+        attributes: language, picture_url, status_message, consent, user_ids {provider: user id}; what LINE believes of them:
+        gender (male, female), age, area (jp_13, tokyo or 東京), app (ios, android, pc), ifa (advertising id).
         """
         return self.handle_of(self.people.add_person(name, **attributes))
 
@@ -182,11 +185,16 @@ class LineSimulator:
     def crowd(self, count: int, channel: Channel | None = None, prefix: str = "友だち") -> list[str]:
         """Create many people at once, without webhooks; with a channel they are its friends.
 
+        LINE's estimate of their gender, age and region follows the population of Japan; of one in eight it knows nothing.
+
         Returns their user ids for that channel, or their person ids.
         """
         with self.world.lock:
             start = self.world.state.person_count + 1
             records = [self.people.add_person(f"{prefix}{number:06d}") for number in range(start, start + count)]
+            luck = random.Random(None if self._seed is None else f"{self._seed}/{start}")
+            for record, known in zip(records, crowd_attributes(count, luck), strict=True):
+                record.gender, record.age, record.area, record.app = known
             if channel is None:
                 return [record.id for record in records]
             for record in records:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from line_simulator import screens
 from line_simulator.api.calls import Operation, Reads
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.objects.findings import Findings
@@ -132,7 +133,7 @@ class Accounts:
             return 0
         prefix, _, number = token.partition(".")
         if prefix != "next" or not number.isdigit():
-            raise ApiError(400, "Invalid start parameter")
+            raise ApiError(400, "Invalid start param")
         return int(number)
 
     def _is_listed(self, user_id: str, status: Friendship) -> bool:
@@ -187,22 +188,25 @@ class Accounts:
             raise ApiError(400, "Invalid webhook endpoint URL")
         return str(value)
 
-    def start_loading(self, _channel: Channel, body: JsonObject) -> Response:
+    def start_loading(self, channel: Channel, body: JsonObject) -> Response:
         """Answer showLoadingAnimation: 5 to 60 seconds in steps of 5, users only."""
         found = Findings()
         found.text("chatId", body.get("chatId"), 100)
         seconds = body.get("loadingSeconds", 20)
-        if found.number("loadingSeconds", seconds, 5, 60) and seconds % 5:
-            found.add("loadingSeconds", "Must be a multiple of 5")
+        found.number("loadingSeconds", seconds, 5, 60)
+        if isinstance(seconds, int) and seconds % 5:
+            found.add("loadingSeconds", "must be a multiple of five")
+        if isinstance(body.get("chatId"), str) and not is_user_id(body["chatId"]):
+            found.add("chatId", "Only user id is acceptable, please confirm if there are any group/room ids or illegal ids.")
         found.raise_if_any()
-        if not is_user_id(body["chatId"]):
-            raise ApiError(400, "The property, chatId, in the request body is invalid (line: -, column: -)")
+        screens.start_loading(self._world, channel, body["chatId"], seconds)
         return json_response({}, 202)
 
     def mark_as_read(self, channel: Channel, body: JsonObject) -> Response:
         """Answer markMessagesAsReadByToken."""
         if self._world.state.read_tokens.get(str(body.get("markAsReadToken"))) != channel.id:
-            raise ApiError(400, "Invalid markAsReadToken")
+            raise ApiError(400, "Invalid markAsReadToken. Tokens must be used by the bot that received them via Webhook.")
+        screens.mark_as_read(self._world, body["markAsReadToken"])
         return json_response({})
 
     def content(self, channel: Channel, message_id: str, *, preview: bool = False) -> Response:

@@ -7,7 +7,7 @@ import binascii
 from typing import TYPE_CHECKING, Any
 
 from line_simulator.control.describe import describe_channel, describe_page, describe_person
-from line_simulator.control.values import Answer, Verb, need, need_object, number_of, snake
+from line_simulator.control.values import Answer, Verb, check_tappable, need, need_object, number_of, snake
 from line_simulator.exchange import SimulatorError
 from line_simulator.state import Channel, JsonObject, PersonRecord, Received
 
@@ -101,9 +101,17 @@ class Acting:
         self._line.people.postback(person, channel, str(need(body, "data")), params, str(text) if text else None)
 
     def _tap(self, person: PersonRecord, channel: Channel, body: JsonObject) -> Any:
-        """Tap {"action": object | label | position} of {"messageId": …}, by default of the newest message."""
+        """Tap {"action": object | label | position} of {"messageId": …}, by default of the newest message.
+
+        A link given as an object with its messageId is noted as tapped but not opened: the caller shows the page.
+        """
         human = self._line.handle_of(person)
         action = body.get("action", 0)
+        if isinstance(action, dict):
+            check_tappable(action)
+            if action.get("type") == "uri" and "messageId" in body:
+                self._line.people.click(person, channel, str(body["messageId"]), str(action.get("uri") or action.get("linkUri")))
+                return {"action": action, "page": None}
         message: JsonObject | Received = {}
         if not isinstance(action, dict):
             inbox = human.inbox(channel)

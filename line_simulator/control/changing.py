@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from line_simulator.clock import parse_duration, parse_moment
 from line_simulator.control.values import Answer
 from line_simulator.exchange import SimulatorError
-from line_simulator.faults import FAULTS
+from line_simulator.fault_kinds import FAULTS
 from line_simulator.state import JsonObject
 
 if TYPE_CHECKING:

@@ -57,5 +57,9 @@ def describe_person(world: World, person: PersonRecord) -> JsonObject:
         "language": person.language,
         "pictureUrl": person.picture_url,
         "userIds": person.user_ids,
+        "gender": person.gender,
+        "age": person.age,
+        "area": person.area,
+        "app": person.app,
         "channels": chats,
     }

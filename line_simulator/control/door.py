@@ -12,6 +12,7 @@ from line_simulator.control.acting import Acting
 from line_simulator.control.changing import Changing
 from line_simulator.control.describe import describe_person
 from line_simulator.control.looking import Looking
+from line_simulator.control.phone import Phoning
 from line_simulator.control.values import Answer, Verb
 from line_simulator.exchange import Request, Response, SimulatorError, json_response
 from line_simulator.state import JsonObject
@@ -30,10 +31,11 @@ class Control:
     def __init__(self, line: LineSimulator) -> None:
         self._line = line
         self._looking = Looking(line)
-        acting = Acting(line)
-        self._verbs: dict[str, Verb] = acting.verbs()
+        acting, phoning = Acting(line), Phoning(line)
+        self._verbs: dict[str, Verb] = {**acting.verbs(), **phoning.verbs()}
         self._table: dict[tuple[str, str], Answer] = {
             **acting.routes(),
+            **phoning.routes(),
             **self._looking.routes(),
             **Changing(line).routes(),
         }

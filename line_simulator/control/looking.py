@@ -1,4 +1,4 @@
-"""What happened, under /_sim/: messages, chats, calls, webhooks, invariants."""
+"""What happened, under /_sim/: messages, calls, webhooks, invariants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from line_simulator.control.describe import describe_message
 from line_simulator.control.values import Answer, need, number_of
 from line_simulator.exchange import SimulatorError
-from line_simulator.state import JsonObject, unpack
+from line_simulator.state import JsonObject
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator
@@ -25,14 +25,12 @@ class Looking:
         """Return the answers by method and path."""
         return {
             ("GET", "/_sim/messages"): self._messages,
-            ("GET", "/_sim/chats"): self._chats,
             ("GET", "/_sim/requests"): self._requests,
             ("GET", "/_sim/webhooks"): self._webhooks,
             ("POST", "/_sim/webhooks"): self._send_webhook,
             ("GET", "/_sim/invariants"): self._invariants,
             ("GET", "/_sim/coverage"): lambda _, __: {"operations": self._line.api.coverage()},
             ("GET", "/_sim/status"): lambda _, __: dict(self._line.status()),
-            ("GET", "/_sim/version"): lambda _, __: self._version(),
         }
 
     def _messages(self, _: JsonObject, query: dict[str, str]) -> Any:
@@ -48,22 +46,6 @@ class Looking:
                 received for channel in channels for received in world.received(channel, person.user_ids.get(channel.provider, ""))
             ]
         return {"messages": [describe_message(one) for one in found]}
-
-    def _chats(self, _: JsonObject, query: dict[str, str]) -> Any:
-        """Both sides of one chat, in order, for the phone page."""
-        world = self._line.world
-        with world.lock:
-            channel, person = world.channel(need(query, "channel")), world.person(need(query, "person"))
-            user_id = person.user_ids.get(channel.provider, "")
-            chat = channel.chats.get(user_id)
-            lines: list[tuple[int, JsonObject]] = []
-            for sending in (chat.inbox or ())[-100:] if chat else ():
-                pack = [describe_message(m) for m in unpack(sending, user_id)]
-                lines += [(sending.sequence, {"from": "account", **one}) for one in pack]
-            for said in (chat.said or ())[-100:] if chat else ():
-                lines.append((said.sequence, {"from": "person", "id": said.id, "message": said.message, "at": said.at}))
-        lines.sort(key=lambda line: line[0])
-        return {"status": chat.status if chat else "none", "userId": user_id, "lines": [line for _, line in lines]}
 
     def _requests(self, _: JsonObject, query: dict[str, str]) -> Any:
         calls = [
@@ -99,9 +81,3 @@ class Looking:
             "repeatedContent": verdict.repeated,
             "delivered": verdict.delivered,
         }
-
-    def _version(self) -> JsonObject:
-        state = self._line.world.state
-        hooks = self._line.webhook_queue
-        seen = f"{state.sequence}.{len(state.people)}.{len(state.channels)}.{hooks.total}.{hooks.pending}"
-        return {"version": seen}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
 from line_simulator.state import Channel, JsonObject, PersonRecord
@@ -39,3 +39,17 @@ def number_of(query: dict[str, str], name: str, default: int) -> int:
 def snake(name: str) -> str:
     """Return a camelCase name in snake_case."""
     return re.sub(r"(?<=[a-z])([A-Z])", lambda letter: "_" + letter[1].lower(), name)
+
+
+# What an action must carry so that a tap can do something (line-openapi messaging-api.yml, Action).
+_TAPPABLE: Final = {"message": "text", "postback": "data", "datetimepicker": "data", "uri": "uri", "clipboard": "clipboardText"}
+
+
+def check_tappable(action: JsonObject) -> None:
+    """Raise SimulatorError for an action object that no message could carry."""
+    name = _TAPPABLE.get(str(action.get("type")))
+    value = action.get("linkUri", action.get(name)) if name == "uri" else action.get(name or "")
+    if name is not None and (not isinstance(value, str) or not value):
+        raise SimulatorError(f"A {action['type']} action needs {name}.")
+    if action.get("type") == "datetimepicker" and action.get("mode") not in ("date", "time", "datetime"):
+        raise SimulatorError("The mode of a datetimepicker is date, time or datetime.")
