@@ -1,67 +1,52 @@
-"""Rules that make the simulated LINE, or the way to it, fail on purpose."""
+"""Rules that make the simulated LINE, or the way to it, fail on purpose. The kinds are in fault_kinds.py."""
 
 from __future__ import annotations
 
+import math
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
+from line_simulator.fault_kinds import API_FAULTS, FAULTS, SCOPES, WEBHOOK_FAULTS
 
-API_FAULTS: Final[dict[str, str]] = {
-    "rate_limited": "429, the rate limit is exceeded; nothing is accepted",
-    "monthly_limit": "429, the monthly limit is reached; nothing is accepted",
-    "unauthorized": "401, the token is refused; nothing is accepted",
-    "forbidden": "403, not available for the account; nothing is accepted",
-    "error_before_accept": "500; nothing is accepted",
-    "error_after_accept": "500, although the call was accepted",
-    "hang_before_accept": "no answer for `seconds`, then the connection closes; nothing is accepted",
-    "hang_after_accept": "the call is accepted and answered after `seconds`",
-    "drop_connection": "the call is accepted and the connection closes without an answer",
-    "truncated_json": "the call is accepted and half of the JSON arrives",
-}
-WEBHOOK_FAULTS: Final[dict[str, str]] = {
-    "webhook_duplicate": "delivered twice, without the redelivery flag",
-    "webhook_reorder": "delivered after the next one",
-    "webhook_delay": "delivered `seconds` later",
-    "webhook_bad_signature": "the signature does not match",
-    "webhook_unknown_event": "an event of an unknown type stands before it in the same body",
-    "webhook_extra_fields": "unknown fields are added",
-    "webhook_no_user_id": "the source carries no userId",
-    "webhook_no_is_unblocked": "a follow event without its follow property",
-    "webhook_wrong_destination": "the destination is another account",
-    "webhook_standby": "mode standby and no reply token",
-    "webhook_escaped": "non-ASCII characters are written as \\u escapes",
-    "webhook_lost": "never delivered",
-}
-FAULTS: Final = {**API_FAULTS, **WEBHOOK_FAULTS}
+_SECONDS_MAX: Final = 86_400.0
+_COUNT_MAX: Final = 10_000
 
 
 @dataclass(slots=True)
 class Fault:
     """One rule. Unset conditions match everything.
 
-    path: shell pattern on the path, e.g. "/v2/bot/message/*". channel: id or name. event: webhook event type.
-    nth: only these matches, counted from 1. probability: of the rest. times: how often at most.
+    method, path and operation choose calls: path is a shell pattern such as "/v2/bot/message/*", operation an operationId.
+    event chooses webhooks by their type. channel: id or name. nth: only these matches, counted from 1.
+    after: so many matches pass first. probability: of the rest. times: how often at most.
+    seconds and count mean what the kind says. code: the errorCode of a kind that has one.
     """
 
     kind: str
     id: str = ""
     method: str | None = None
     path: str | None = None
+    operation: str | None = None
     channel: str | None = None
     event: str | None = None
     nth: list[int] | None = None
+    after: int = 0
     probability: float = 1.0
     times: int | None = None
     seconds: float = 3.0
+    count: int | None = None
+    code: int | None = None
     matched: int = 0
     applied: int = 0
 
 
-_NAMES: Final = {field.name for field in fields(Fault)}
+_CONDITIONS: Final = tuple(field.name for field in fields(Fault) if field.name not in ("kind", "id", "matched", "applied"))
+_TEXTS: Final = ("method", "path", "operation", "channel", "event")
 
 
 class Faults:
@@ -75,65 +60,65 @@ class Faults:
 
     def add(self, kind: str, **conditions: Any) -> Fault:
         """Add a rule. Raises SimulatorError naming what is not known."""
-        if kind not in FAULTS:
-            raise SimulatorError(f"There is no fault {kind!r}; known are {', '.join(sorted(FAULTS))}.")
-        for name in conditions:
-            if name not in _NAMES or name in ("id", "matched", "applied"):
-                raise SimulatorError(f"A fault has no condition {name!r}.")
-        if isinstance(conditions.get("nth"), int):
-            conditions["nth"] = [conditions["nth"]]
-        for name in ("method", "path", "channel", "event"):
-            if not isinstance(conditions.get(name, ""), str):
-                raise SimulatorError(f"{name} of a fault must be text.")
-        if not isinstance(conditions.get("times", 0), int):
-            raise SimulatorError("times of a fault must be a number.")
-        try:
-            rule = Fault(kind, **conditions)
-            rule.probability, rule.seconds = float(rule.probability), float(rule.seconds)
-        except (TypeError, ValueError):
-            raise SimulatorError("probability and seconds of a fault must be numbers.") from None
-        if not isinstance(rule.nth, list | None) or not all(isinstance(one, int) for one in rule.nth or ()):
-            raise SimulatorError("nth of a fault must be a number or a list of numbers, counted from 1.")
+        rule = _checked(kind, conditions)
         with self._lock:
             self._count += 1
             rule.id = f"f{self._count}"
-            self._rules.append(rule)
+            # A new list, so that a glance without the lock sees the old or the new one.
+            self._rules = [*self._rules, rule]
         return rule
 
     def remove(self, rule_id: str | None = None) -> None:
-        """Remove one rule, or all."""
+        """Remove one rule, or all. Raises SimulatorError 404 if there is no such rule."""
         with self._lock:
-            self._rules = [rule for rule in self._rules if rule_id is not None and rule.id != rule_id]
+            left = [rule for rule in self._rules if rule_id is not None and rule.id != rule_id]
+            if rule_id is not None and len(left) == len(self._rules):
+                raise SimulatorError(f"There is no fault with id {rule_id!r}.", 404)
+            self._rules = left
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the rules with how often each matched and was applied."""
         with self._lock:
             return [asdict(rule) for rule in self._rules]
 
-    def for_call(self, method: str, path: str, channel: tuple[str, str] | None) -> Fault | None:
-        """Return the fault for a call, if any; `channel` is id and name."""
-        if not self._rules:
-            return None
-        with self._lock:
-            for rule in self._rules:
-                if rule.kind in API_FAULTS and _fits_call(rule, method, path, channel) and self._strikes(rule):
-                    return rule
-        return None
+    def for_call(
+        self, method: str, path: str, channel: tuple[str, str] | None, operation: str = "", *, paged: bool = False
+    ) -> Fault | None:
+        """Return the fault for a call, if any; `channel` is id and name, `paged` says that it carries a continuation token."""
+        return self._first(
+            lambda rule: (
+                rule.kind in API_FAULTS
+                and (paged or rule.kind != "next_token_expired")
+                and _fits_call(rule, method, path, channel, operation)
+            )
+        )
 
     def for_webhook(self, event: str, channel: tuple[str, str]) -> Fault | None:
         """Return the fault for a webhook event, if any."""
+        return self._first(
+            lambda rule: (
+                rule.kind in WEBHOOK_FAULTS and rule.event in (None, event) and (rule.channel is None or rule.channel in channel)
+            )
+        )
+
+    def struck(self, kind: str, channel: tuple[str, str] | None = None) -> Fault | None:
+        """Return the rule if a fault of this kind applies now; for kinds that an area knows how to act out."""
+        return self._first(
+            lambda rule: rule.kind == kind and (rule.channel is None or (channel is not None and rule.channel in channel))
+        )
+
+    def _first(self, fits: Callable[[Fault], bool]) -> Fault | None:
         if not self._rules:
             return None
         with self._lock:
             for rule in self._rules:
-                fits = rule.event in (None, event) and (rule.channel is None or rule.channel in channel)
-                if rule.kind in WEBHOOK_FAULTS and fits and self._strikes(rule):
+                if fits(rule) and self._strikes(rule):
                     return rule
         return None
 
     def _strikes(self, rule: Fault) -> bool:
         rule.matched += 1
-        if rule.nth is not None and rule.matched not in rule.nth:
+        if rule.matched <= rule.after or (rule.nth is not None and rule.matched not in rule.nth):
             return False
         if rule.times is not None and rule.applied >= rule.times:
             return False
@@ -143,9 +128,69 @@ class Faults:
         return True
 
 
-def _fits_call(rule: Fault, method: str, path: str, channel: tuple[str, str] | None) -> bool:
+def asked_fault(header: str) -> Fault | None:
+    """Return the fault a test asks for in the x-linesim-fault header, written as `kind` or `kind;seconds`.
+
+    Raises SimulatorError for a kind that is not one of calls, or seconds that are no number.
+    """
+    if not header:
+        return None
+    kind, _, seconds = (part.strip() for part in header.partition(";"))
+    if kind not in API_FAULTS:
+        raise SimulatorError(f"x-linesim-fault cannot be {kind!r}; known are {', '.join(sorted(API_FAULTS))}.")
+    seconds = seconds.removeprefix("seconds=")
+    return _checked(kind, {"seconds": seconds} if seconds else {})
+
+
+def _checked(kind: str, conditions: dict[str, Any]) -> Fault:
+    if kind not in FAULTS:
+        raise SimulatorError(f"There is no fault {kind!r}; known are {', '.join(sorted(FAULTS))}.")
+    for name in conditions:
+        if name not in _CONDITIONS:
+            raise SimulatorError(f"A fault has no condition {name!r}; known are {', '.join(_CONDITIONS)}.")
+    given = {name: value for name, value in conditions.items() if value is not None}
+    foreign = ("event",) if kind in API_FAULTS else ("method", "path", "operation") if kind in WEBHOOK_FAULTS else ()
+    for name in foreign:
+        if name in given:
+            raise SimulatorError(f"The fault {kind} has no condition {name!r}.")
+    for name in _TEXTS:
+        if not isinstance(given.get(name, ""), str):
+            raise SimulatorError(f"{name} of a fault must be text.")
+    for name in ("times", "after", "count", "code"):
+        if not _is_whole(given.get(name, 0)) or not 0 <= given.get(name, 0) <= _COUNT_MAX:
+            raise SimulatorError(f"{name} of a fault must be a whole number from 0 to {_COUNT_MAX:,}.")
+    if _is_whole(given.get("nth")):
+        given["nth"] = [given["nth"]]
+    if not isinstance(given.get("nth", []), list) or not all(_is_whole(one) for one in given.get("nth", [])):
+        raise SimulatorError("nth of a fault must be a number or a list of numbers, counted from 1.")
+    given["probability"] = _number(given, "probability", 1.0, 0.0, 1.0)
+    given["seconds"] = _number(given, "seconds", 3.0, -_SECONDS_MAX, _SECONDS_MAX)
+    if given["seconds"] < 0 and not kind.endswith("clock_skew"):
+        raise SimulatorError("seconds of a fault must not be negative.")
+    return Fault(kind, **given)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(given: dict[str, Any], name: str, default: float, lowest: float, highest: float) -> float:
+    try:
+        value = float(given.get(name, default))
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not lowest <= value <= highest:
+        raise SimulatorError(f"probability and seconds of a fault must be numbers; {name} from {lowest:g} to {highest:g}.")
+    return value
+
+
+def _fits_call(rule: Fault, method: str, path: str, channel: tuple[str, str] | None, operation: str) -> bool:
     if rule.method is not None and rule.method.upper() != method:
         return False
     if rule.path is not None and not fnmatchcase(path, rule.path):
+        return False
+    if rule.operation is not None and rule.operation != operation:
+        return False
+    if rule.kind in SCOPES and operation not in SCOPES[rule.kind]:
         return False
     return rule.channel is None or (channel is not None and rule.channel in channel)

@@ -22,8 +22,9 @@ from line_simulator.api.operations import OPERATIONS
 from line_simulator.api.routes import Match, Routes
 from line_simulator.api.sending import Sender
 from line_simulator.api.tokens import Tokens
-from line_simulator.exchange import ApiError, Request, Response, json_response
-from line_simulator.faults import API_FAULTS, Fault, Faults
+from line_simulator.exchange import ApiError, Request, Response, SimulatorError, json_response
+from line_simulator.api.spoiling import date_header, refusal, spoil
+from line_simulator.faults import Fault, Faults, asked_fault
 from line_simulator.journal import Call, Journal
 from line_simulator.state import JsonObject, World
 from line_simulator.webhooks import Webhooks
@@ -31,13 +32,6 @@ from line_simulator.webhooks import Webhooks
 BODY_MAX_BYTES: Final = 2 * 1024 * 1024
 _RATE_LIMITED: Final = "The API rate limit has been exceeded. Try again later."
 _NOT_JSON: Final = "The request body could not be parsed as JSON (line: 1, column: 1)"
-_BEFORE: Final = {
-    "rate_limited": (429, _RATE_LIMITED),
-    "monthly_limit": (429, "You have reached your monthly limit."),
-    "unauthorized": (401, "Authentication failed due to the following reason: access token expired"),
-    "forbidden": (403, "Access to this API is not available for your account"),
-    "error_before_accept": (500, "Internal Server Error"),
-}
 
 
 class Api:
@@ -76,12 +70,15 @@ class Api:
             response = self._answer(call)
         except ApiError as error:
             response = error.response()
+        except SimulatorError as error:
+            response = json_response({"message": str(error)}, error.status)
         except RecursionError:
             # Nesting this deep is caught while reading or checking, before anything changed.
             response = ApiError(400, _NOT_JSON).response()
         response.headers["x-line-request-id"] = call.request_id
+        response.headers["Date"] = date_header(self._world.clock.time(), call.fault)
         if call.fault is not None:
-            _spoil(response, call.fault)
+            spoil(response, call.fault)
         self._write(call, response)
         return response
 
@@ -112,7 +109,7 @@ class Api:
             raise ApiError(404, "Not found")
         call.operation_id, call.parameters = match.operation_id, match.parameters
         operation = self._operations.get(call.operation_id)
-        call.fault = _asked_fault(request)
+        call.fault = asked_fault(request.headers.get("x-linesim-fault", ""))
         try:
             if operation is None or operation.account:
                 with self._world.lock:
@@ -142,16 +139,17 @@ class Api:
             return operation.act(call)
 
     def _fault(self, call: Context) -> Fault | None:
-        channel = (call.channel.id, call.channel.name) if call.channel else None
-        return self._faults.for_call(call.request.method, call.request.path, channel)
+        request, channel = call.request, (call.channel.id, call.channel.name) if call.channel else None
+        paged = "start=" in request.query
+        return self._faults.for_call(request.method, request.path, channel, call.operation_id, paged=paged)
 
     def _strike_before(self, call: Context) -> None:
-        if call.fault is None:
+        error = refusal(call.fault) if call.fault else None
+        if error is None:
             return
-        if call.fault.kind in _BEFORE:
-            raise ApiError(*_BEFORE[call.fault.kind])
-        if call.fault.kind == "hang_before_accept":
-            raise ApiError(500, "Internal Server Error")
+        if error.status == 409:
+            error.headers["x-line-accepted-request-id"] = self._world.ids.request_id()
+        raise error
 
     def _write(self, call: Context, response: Response) -> None:
         request = call.request
@@ -174,14 +172,6 @@ class Api:
                 content_type=response.content_type,
             )
         )
-
-
-def _asked_fault(request: Request) -> Fault | None:
-    """Return the fault a test asks for in the x-linesim-fault header, written as `kind` or `kind;seconds`."""
-    kind, _, seconds = request.headers.get("x-linesim-fault", "").partition(";")
-    if kind not in API_FAULTS:
-        return None
-    return Fault(kind, seconds=float(seconds)) if seconds.replace(".", "", 1).isdigit() else Fault(kind)
 
 
 def _check_form(request: Request) -> None:
@@ -208,18 +198,3 @@ def _json_body(request: Request, *, optional: bool = False) -> JsonObject:
     if not isinstance(content, dict):
         raise ApiError(400, _NOT_JSON)
     return content
-
-
-def _spoil(response: Response, fault: Fault) -> None:
-    """Apply a fault that strikes after the call was decided."""
-    match fault.kind:
-        case "error_after_accept":
-            response.status, response.body = 500, b'{"message":"Internal Server Error"}'
-        case "hang_before_accept":
-            response.delay, response.drop = fault.seconds, True
-        case "hang_after_accept":
-            response.delay = fault.seconds
-        case "drop_connection":
-            response.drop = True
-        case "truncated_json":
-            response.body = response.body[: max(1, len(response.body) // 2)]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, SimulatorError
-from line_simulator.faults import API_FAULTS, WEBHOOK_FAULTS
+from line_simulator.fault_kinds import FAULTS
 
 KEY = str(uuid.UUID(int=3))
 
@@ -178,8 +178,7 @@ def test_a_follow_without_its_flag(line: LineSimulator, shop: Channel, receiver:
 
 
 def test_every_fault_is_described() -> None:
-    assert all(API_FAULTS.values())
-    assert all(WEBHOOK_FAULTS.values())
+    assert all(FAULTS.values())
 
 
 def test_a_hanging_call_is_in_flight_but_a_question_about_it_is_not(line: LineSimulator, hanako: Person, shop: Channel) -> None:
