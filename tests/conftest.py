@@ -44,6 +44,9 @@ from chalicelib.adapters import aws  # noqa: E402
 
 aws.VALIDATE_PARAMETERS = True
 
+# Whatever a test says to a simulator, and what it answers, must obey LINE's OpenAPI documents.
+pytest_plugins = ("tests.simulator.contract.plugin",)
+
 TABLES = ("CORE_TABLE", "TIMELINE_TABLE", "ENGINE_TABLE", "CONFIG_TABLE")
 
 

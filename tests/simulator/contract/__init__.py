@@ -1,0 +1,1 @@
+"""LINE's official OpenAPI documents as a judge of every exchange that the test suite has with the simulator."""

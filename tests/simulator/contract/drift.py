@@ -1,0 +1,89 @@
+"""Where the official documents lag behind LINE's reference, or contradict it: each place is named and amended here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Documents = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """`subject` differs from the OpenAPI documents for `reason`; `amend` changes them to what LINE does."""
+
+    subject: str
+    reason: str
+    amend: Callable[[Documents], None]
+
+
+def _schemas(documents: Documents, file: str) -> dict[str, Any]:
+    found: dict[str, Any] = documents[file]["components"]["schemas"]
+    return found
+
+
+def _message_edited(documents: Documents) -> None:
+    schemas = _schemas(documents, "webhook")
+    schemas["Event"]["discriminator"]["mapping"]["messageEdited"] = "#/components/schemas/MessageEditedEvent"
+    schemas["MessageEditedEvent"] = {
+        "allOf": [
+            {"$ref": "#/components/schemas/Event"},
+            {
+                "type": "object",
+                "required": ["message"],
+                "properties": {"replyToken": {"type": "string"}, "message": {"$ref": "#/components/schemas/MessageContent"}},
+            },
+        ]
+    }
+
+
+def _uncounted_friends(documents: Documents) -> None:
+    for name, schema in _schemas(documents, "insight")["GetNumberOfFollowersResponse"]["properties"].items():
+        if name != "status":
+            schema["nullable"] = True
+
+
+def _unsent_narrowcast(documents: Documents) -> None:
+    _schemas(documents, "insight")["GetMessageEventResponseOverview"]["properties"]["delivered"]["nullable"] = True
+
+
+def _unit_error(documents: Documents) -> None:
+    nothing = {"type": "object", "properties": {name: {"enum": [None]} for name in ("message", "key", "stacktrace", "code")}}
+    answers = documents["insight"]["paths"]["/v2/bot/insight/message/event/aggregation"]["get"]["responses"]
+    answers["400"] = {"content": {"application/json": {"schema": nothing}}}
+
+
+def _coupon_statuses(documents: Documents) -> None:
+    parameters = documents["messaging-api"]["paths"]["/v2/bot/coupon"]["get"]["parameters"]
+    status = next(one for one in parameters if one["name"] == "status")
+    status["schema"]["items"] = {"type": "string", "pattern": "^(DRAFT|RUNNING|CLOSED)(,(DRAFT|RUNNING|CLOSED))*$"}
+
+
+KNOWN_DRIFT: tuple[Drift, ...] = (
+    Drift(
+        "getNumberOfFollowers, not ready",
+        "LINE's reference answers null for the three numbers then, the OpenAPI allows integers only",
+        _uncounted_friends,
+    ),
+    Drift(
+        "getMessageEvent, delivered",
+        "null until everything is sent, says its own description, which the OpenAPI does not allow",
+        _unsent_narrowcast,
+    ),
+    Drift(
+        "getStatisticsPerUnit, 400",
+        "LINE's reference shows an error body of four nulls",
+        _unit_error,
+    ),
+    Drift(
+        "listCoupon, status",
+        "LINE's reference writes several statuses with commas, the OpenAPI repeats the parameter",
+        _coupon_statuses,
+    ),
+    Drift(
+        "webhook event messageEdited",
+        "LINE's reference (news of 2026-08-12) and the SDKs 3.27 and 11.2 have it, line-openapi 6e4c2a2 has not",
+        _message_edited,
+    ),
+)
