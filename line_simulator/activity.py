@@ -30,9 +30,15 @@ class Play:
 
 @dataclass(slots=True)
 class SendingActivity:
-    """What happened to one accepted send call. `impressions`: when each person first saw it (epoch seconds)."""
+    """What happened to one accepted send call of `bubbles` messages, sent at `sent_at` (epoch seconds).
 
+    impressions: when each person first saw it. repeats: who saw it again later, and when.
+    """
+
+    sent_at: float = 0.0
+    bubbles: int = 1
     impressions: dict[str, float] = field(default_factory=dict)
+    repeats: list[tuple[str, float]] = field(default_factory=list)
     clicks: list[Click] = field(default_factory=list)
     plays: list[Play] = field(default_factory=list)
 
@@ -48,7 +54,7 @@ class Activity:
         """Return the activity on a send call, begun if need be."""
         found = self.sendings.get(sending.sequence)
         if found is None:
-            found = self.sendings[sending.sequence] = SendingActivity()
+            found = self.sendings[sending.sequence] = SendingActivity(sending.at, sending.count)
         return found
 
 
@@ -61,6 +67,18 @@ def look(world: World, chat: Chat, user_id: str) -> int:
     for sending in fresh:
         activity.of(sending).impressions.setdefault(user_id, now)
     return len(fresh)
+
+
+def enter(world: World, chat: Chat, user_id: str) -> int:
+    """Open a chat as `look` does; if nothing is new, the newest message is seen again.
+
+    Coming back to the chat counts as another impression (documentation, Measure impressions); how far up the person
+    scrolls is nobody's knowledge, so only the newest counts.
+    """
+    fresh = look(world, chat, user_id)
+    if not fresh and chat.inbox:
+        world.part(Activity).of(chat.inbox[-1]).repeats.append((user_id, world.clock.time()))
+    return fresh
 
 
 def click(world: World, channel: Channel, user_id: str, message_id: str, url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 import re
 import threading
@@ -62,10 +63,24 @@ class Ids:
         number = (int(epoch_seconds * 1000) << 80) | self._random.getrandbits(80)
         return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
 
+    def chance(self, percent: int) -> bool:
+        """Return True in `percent` of a hundred draws."""
+        return self._random.randrange(100) < percent
+
+    @property
+    def last_message(self) -> int:
+        """The message id up to which all were handed out or skipped."""
+        return self._message
+
     def skip_messages_past(self, highest: int) -> None:
         """Never again hand out a message id at or below `highest`; for a world loaded from disk."""
         with self._lock:
             self._message = max(self._message, highest)
+
+
+def quote_token(message_id: str) -> str:
+    """Return the quote token of a message; derived, so that it needs no memory."""
+    return base64.urlsafe_b64encode(hashlib.blake2b(message_id.encode(), digest_size=48).digest()).decode("ascii")
 
 
 def is_user_id(value: object) -> bool:

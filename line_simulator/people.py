@@ -5,27 +5,26 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from line_simulator import activity, screens
+from line_simulator import activity, friendships, screens
 from line_simulator.exchange import SimulatorError
 from line_simulator.ids import Ids, is_user_id
 from line_simulator.objects.demographics import settle_attributes
-from line_simulator.api.sending import quote_token
+from line_simulator.api import rich_menu_taps
+from line_simulator.api.rich_menu_book import menu_of
 from line_simulator.state import (
     AccessToken,
     Channel,
     Chat,
-    Content,
     Friendship,
     JsonObject,
     PersonRecord,
-    ReplyToken,
     Said,
     World,
 )
+from line_simulator.webhook_events import make_event, message_content, user_source
 
 _CHANNEL_ID: Final = re.compile(r"[0-9]{10}")
 _SECRET: Final = re.compile(r"[0-9a-f]{32}")
-_MEDIA: Final = {"image": "image/png", "video": "video/mp4", "audio": "audio/mp4", "file": "application/octet-stream"}
 
 
 class People:
@@ -103,7 +102,7 @@ class People:
             if chat.status is Friendship.FRIEND:
                 return
             unblocked = chat.status is Friendship.BLOCKED
-            self._become(chat, Friendship.FRIEND)
+            self._become(channel, chat, Friendship.FRIEND)
             if webhook:
                 event = self._event(channel, user_id, "follow", {"follow": {"isUnblocked": unblocked}}, replyable=True)
                 self._world.emit(channel, event)
@@ -115,7 +114,7 @@ class People:
             if chat.status is Friendship.BLOCKED:
                 return
             was_friend = chat.status is Friendship.FRIEND
-            self._become(chat, Friendship.BLOCKED)
+            self._become(channel, chat, Friendship.BLOCKED)
             chat.ever_blocked = True
             if was_friend:
                 self._world.emit(channel, self._event(channel, user_id, "unfollow", {}))
@@ -127,7 +126,7 @@ class People:
             if chat.status is not Friendship.BLOCKED:
                 raise SimulatorError(f"{person.name} has not blocked {channel.name}.")
             if not chat.ever_friend:
-                self._become(chat, Friendship.NONE)
+                self._become(channel, chat, Friendship.NONE)
                 return
             self.follow(person, channel)
 
@@ -140,7 +139,7 @@ class People:
             user_id, chat = self._chat(person, channel)
             self._may_talk(person, channel, chat)
             message_id = str(self._world.ids.message_ids(1))
-            content = self._content(channel, message, message_id, data)
+            content = message_content(self._world, channel, message, message_id, data)
             chat.last_said_at = self._world.clock.time()
             self._keep(chat, message_id, message)
             screens.keep_token(self._world, channel, user_id, content["markAsReadToken"])
@@ -170,7 +169,30 @@ class People:
         """Look at the chat, which counts as an impression of all that was new. Returns how many send calls that were."""
         with self._world.lock:
             user_id, chat = self._chat(person, channel)
-            return activity.look(self._world, chat, user_id)
+            rich_menu_taps.enter(self._world, channel, user_id)
+            return activity.enter(self._world, chat, user_id)
+
+    def open_menu(self, person: PersonRecord, channel: Channel) -> None:
+        """Note that the person opened the rich menu by its bar; one that is `selected` opens with the chat."""
+        with self._world.lock:
+            user_id, _ = self._chat(person, channel)
+            menu = menu_of(self._world, channel, user_id)
+            if menu is None:
+                raise SimulatorError(f"{channel.name} shows {person.name} no rich menu.", 404)
+            rich_menu_taps.see(self._world, menu, user_id)
+
+    def tap_menu(self, person: PersonRecord, channel: Channel, area: int | str) -> JsonObject:
+        """Tap an area of the rich menu: count it, switch menus with the postback if that is its action. Returns the action.
+
+        Every other action is left to the caller. Raises SimulatorError when there is no such menu or area.
+        """
+        with self._world.lock:
+            user_id, chat = self._chat(person, channel)
+            self._may_talk(person, channel, chat)
+            action, params = rich_menu_taps.tap(self._world, channel, user_id, area)
+            if params is not None:
+                self.postback(person, channel, action["data"], params)
+            return action
 
     def click(self, person: PersonRecord, channel: Channel, message_id: str, url: str) -> None:
         """Note that the person tapped a link of a message; to tap it they had to look."""
@@ -219,7 +241,8 @@ class People:
         if chat.status is Friendship.BLOCKED:
             raise SimulatorError(f"{person.name} has blocked {channel.name} and cannot write to it.", 409)
 
-    def _become(self, chat: Chat, status: Friendship) -> None:
+    def _become(self, channel: Channel, chat: Chat, status: Friendship) -> None:
+        friendships.note(self._world, channel, chat, status)
         chat.status = status
         chat.since = self._world.clock.time()
         chat.history = (*chat.history, (self._world.state.next_sequence(), status))
@@ -233,36 +256,9 @@ class People:
         else:
             chat.said.append(said)
 
-    def _content(self, channel: Channel, message: JsonObject, message_id: str, data: bytes) -> JsonObject:
-        """Return the message object of the webhook (line-openapi webhook.yml, MessageContent)."""
-        kind = str(message.get("type", ""))
-        token = self._world.ids.url_token(48)
-        self._world.state.read_tokens[token] = channel.id
-        content: JsonObject = {**message, "id": message_id, "markAsReadToken": token}
-        if kind in ("text", "sticker", "image", "video"):
-            content["quoteToken"] = quote_token(message_id)
-        if kind == "sticker":
-            content.setdefault("stickerResourceType", "STATIC")
-        if kind in _MEDIA:
-            content_type = str(content.pop("contentType", _MEDIA[kind]))
-            self._world.state.contents[message_id] = Content(channel.id, data, content_type)
-            content.update({"fileSize": len(data)} if kind == "file" else {"contentProvider": {"type": "line"}})
-        return content
-
     def _event(self, channel: Channel, user_id: str | None, kind: str, extra: JsonObject, *, replyable: bool = False) -> JsonObject:
-        now = self._world.clock.time()
-        event: JsonObject = {"type": kind, **extra}
-        event["webhookEventId"] = self._world.ids.ulid(now)
-        event["deliveryContext"] = {"isRedelivery": False}
-        event["timestamp"] = int(now * 1000)
-        if user_id is not None:
-            event["source"] = {"type": "user", "userId": user_id}
-        if replyable and user_id is not None:
-            token = self._world.ids.hex32()
-            self._world.state.reply_tokens[token] = ReplyToken(channel.id, user_id, now, now)
-            event["replyToken"] = token
-        event["mode"] = "active"
-        return event
+        source = user_source(user_id) if user_id is not None else None
+        return make_event(self._world, channel, kind, extra, source, answer_to=user_id if replyable else None)
 
 
 def _check_channel(channel_id: object, attributes: JsonObject) -> None:
@@ -318,4 +314,5 @@ _PERSON_ATTRIBUTES: Final[dict[str, type]] = {
     "area": str,
     "app": str,
     "ifa": str,
+    "email": str,
 }

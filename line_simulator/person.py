@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from line_simulator import customers
+from line_simulator.api.memberships import Plan
+from line_simulator.api.rich_menu_book import menu_of
+from line_simulator.pages import walking
 from line_simulator.pages.browser import PERSON_COOKIE, Browser, Page
 from line_simulator.pages.dialogs import PATH as DIALOG_PATH
 from line_simulator.exchange import SimulatorError
 from line_simulator.people import People
 from line_simulator.state import Channel, JsonObject, PersonRecord, Received, World
 
+_PICKED: Final = {"date": "%Y-%m-%d", "time": "%H:%M", "datetime": "%Y-%m-%dT%H:%M"}
+
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """What a tap did: the action, and the page when it opened one."""
+    """What a tap did: the action, the page when it opened one, and whether the rich menu is open afterwards, None as before."""
 
     action: JsonObject
     page: Page | None = None
+    open_menu: bool | None = None
 
 
 class Person:
@@ -27,10 +35,15 @@ class Person:
 
     def __init__(self, record: PersonRecord, world: World, people: People) -> None:
         self.record = record
-        self.browser = Browser()
         self._world = world
         self._people = people
-        self.browser.remember("127.0.0.1", PERSON_COOKIE, record.id)
+
+    @cached_property
+    def browser(self) -> Browser:
+        """The in-app browser with the person's cookies."""
+        browser = Browser()
+        browser.remember("127.0.0.1", PERSON_COOKIE, self.record.id)
+        return browser
 
     def __repr__(self) -> str:
         return f"Person({self.record.id!r}, {self.record.name!r})"
@@ -124,6 +137,31 @@ class Person:
                 return Tap(chosen, self.open(uri) if uri.startswith(("http://", "https://")) else None)
         return Tap(chosen)
 
+    def menu(self, channel: Channel) -> JsonObject | None:
+        """Return the rich menu the person sees on opening the chat now (messaging-api.yml, RichMenuResponse), or None."""
+        with self._world.lock:
+            menu = menu_of(self._world, channel, self.user_id(channel))
+            return menu.describe() if menu else None
+
+    def tap_menu(
+        self, channel: Channel, area: int | str = 0, params: dict[str, str] | None = None, *, open_link: bool = True
+    ) -> Tap:
+        """Tap an area of the rich menu, by position, or by label, alias, text or data of its action.
+
+        `params` is what a datetimepicker was set to, by default its initial value or now. With open_link False a link is
+        counted but not opened. Raises SimulatorError when the person sees no menu, or none with such an area.
+        """
+        action = self._people.tap_menu(self.record, channel, area)
+        if action["type"] == "richmenuswitch":
+            return Tap(action, open_menu=True)
+        if action["type"] == "uri" and not open_link:
+            return Tap(action)
+        if action["type"] == "datetimepicker" and params is None and "initial" not in action:
+            params = {action["mode"]: f"{self._world.tokyo():{_PICKED[action['mode']]}}"}
+        done = self.tap(channel, {}, action, params)
+        option = action.get("inputOption")
+        return Tap(done.action, done.page, None if option is None else option == "openRichMenu")
+
     def _tap_postback(self, channel: Channel, action: JsonObject) -> None:
         if action.get("text"):
             # The deprecated property sends a real message as well (Messaging API reference, Postback action).
@@ -133,6 +171,30 @@ class Person:
     def open(self, url: str) -> Page:
         """Open a page in the in-app browser, which keeps this person's cookies."""
         return self.browser.get(url)
+
+    def take_coupon(self, channel: Channel, coupon_id: str) -> bool:
+        """Take a coupon; returns whether the person has it. Raises SimulatorError when it cannot be taken."""
+        return customers.take_coupon(self._world, self.record, channel, coupon_id)
+
+    def use_coupon(self, channel: Channel, coupon_id: str) -> int:
+        """Use a coupon; returns how often it was used. Raises SimulatorError when it cannot be used."""
+        return customers.use_coupon(self._world, self.record, channel, coupon_id)
+
+    def join_membership(self, channel: Channel, plan: Plan | int) -> None:
+        """Join a membership plan. Raises SimulatorError when it takes no new members."""
+        self._change_membership(channel, plan, "joined")
+
+    def renew_membership(self, channel: Channel, plan: Plan | int) -> None:
+        """Pay for another month of a membership. Raises SimulatorError when the person is no member."""
+        self._change_membership(channel, plan, "renewed")
+
+    def leave_membership(self, channel: Channel, plan: Plan | int) -> None:
+        """Leave a membership plan. Raises SimulatorError when the person is no member."""
+        self._change_membership(channel, plan, "left")
+
+    def _change_membership(self, channel: Channel, plan: Plan | int, change: str) -> None:
+        plan_id = plan if isinstance(plan, int) else plan.id
+        customers.change_membership(self._world, self.record, channel, plan_id, change)
 
     def link_account(self, url: str | Page, *, agree: bool = True) -> Page:
         """Answer the account link dialog at `url`, or a page that leads there by redirect; returns the last page.
@@ -147,6 +209,15 @@ class Person:
         form = page.forms()[0]
         fields = {**form.fields, "person": self.record.id, "answer": "allow" if agree else "cancel"}
         return self.browser.post(form.action, fields, page.url)
+
+    def log_in(self, url: str | Page, *, agree: bool = True, add_friend: bool = False) -> Page:
+        """Log in with LINE (or open a LIFF app) at `url`, or a page that leads there by redirect; returns the last page.
+
+        agree False cancels. add_friend takes the account that is offered, if one is. Nothing is asked of a person who has
+        agreed before. Raises SimulatorError when the pages do not end.
+        """
+        page = url if isinstance(url, Page) else self.open(url)
+        return walking.log_in(self.browser, self.record.id, page, agree=agree, add_friend=add_friend)
 
 
 def find_action(message: JsonObject, wanted: JsonObject | str | int) -> JsonObject:

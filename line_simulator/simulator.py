@@ -6,23 +6,28 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from line_simulator import invariants
+from line_simulator.actors import Actors, Group
 from line_simulator.api.dispatch import Api
+from line_simulator.audience_book import Audience, add_audience
 from line_simulator.clock import Clock
+from line_simulator.console import Console
 from line_simulator.control.door import Control
 from line_simulator.objects.demographics import crowd_attributes
-from line_simulator.pages.dialogs import PATH as DIALOG_PATH
-from line_simulator.pages.dialogs import Dialogs
 from line_simulator.exchange import Request, Response
 from line_simulator.faults import Fault, Faults
+from line_simulator.group_chats import GroupChats, all_posts
+from line_simulator.habits import Habits
 from line_simulator.journal import Call, Journal
 from line_simulator.api.limits import Limits
+from line_simulator.api.memberships import Plan, set_plan
 from line_simulator.people import People
 from line_simulator.person import Person
 from line_simulator.pages.phone import Phone
@@ -34,7 +39,7 @@ from line_simulator.webhooks import Delivery, Webhooks
 Reaction = Callable[[Channel, Person, Received], None]
 
 
-class LineSimulator:
+class LineSimulator(Console):
     """A LINE platform on 127.0.0.1. Use as a context manager, or call start() and stop().
 
     port 0 takes a free one. seed makes ids repeatable. clock_file shares the virtual time with other processes.
@@ -61,17 +66,19 @@ class LineSimulator:
         self.faults = Faults(seed)
         self.limits = Limits()
         self.limits.unlimited = not rate_limits
+        if settings.rich_menu_progress_limit == "2000s":
+            del self.limits.rates["getRichMenuBatchProgress"]
         self.journal = Journal(settings.journal_size)
         self.webhook_queue = Webhooks(self.world, self.faults)
         self.people = People(self.world)
+        self.actors = Actors(self)
         self.api = Api(self.world, self.webhook_queue, self.faults, self.limits, self.journal)
-        self._dialogs = Dialogs(self.world, self.people)
         self._control = Control(self)
         self._phone = Phone(self.world)
         self._snapshot = Snapshot(self.world, Path(data)) if data else None
         self._server: Server | None = None
         self._reactions: list[Reaction] = []
-        self._deliveries: queue.SimpleQueue[tuple[Channel, list[str], Sending] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._reacting = 0
         self._reacted = threading.Condition()
         self._reaction_errors: list[BaseException] = []
@@ -86,6 +93,8 @@ class LineSimulator:
         """Load what was kept and begin to listen."""
         if self._snapshot is not None:
             self._snapshot.load()
+            self.api.resume()
+            self.actors.resume()
         self._server = server = Server(self._port, self.handle)
         self._begin("linesim-http", lambda: server.serve_forever(0.05))
         self._begin("linesim-reactions", self._react)
@@ -102,7 +111,7 @@ class LineSimulator:
             self._server.shutdown()
             self._server.close_connections()
             self._server.server_close()
-        self._deliveries.put(None)
+        self._tasks.put(None)
         if self._snapshot is not None:
             self._snapshot.stop()
         for thread in self._threads:
@@ -140,10 +149,6 @@ class LineSimulator:
             return self._control.handle(request)
         if request.path == "/_phone" or request.path.startswith("/_phone/"):
             return self._phone.handle(request)
-        if request.path == DIALOG_PATH:
-            response = self._dialogs.handle(request)
-            response.headers["x-line-request-id"] = self.world.ids.request_id()
-            return response
         return self.api.handle(request)
 
     # -- world
@@ -201,6 +206,53 @@ class LineSimulator:
                 self.people.follow(record, channel, webhook=False)
             return [self.world.user_id(record, channel.provider) for record in records]
 
+    def act(
+        self,
+        habits: Habits,
+        channel: Channel,
+        people: Iterable[Person | str] | None = None,
+        *,
+        crowd: int = 0,
+        arrive_seconds: float | None = None,
+        seed: object = None,
+    ) -> Group:
+        """Let people live by habits from now on: these people, or a new crowd, or (by default) everybody.
+
+        A crowd are friends at once and without webhooks, or with arrive_seconds one after the other with them.
+        What they do falls due as the clock moves; see live(). The result's `total` says what they did so far.
+        """
+        seed = self._seed if seed is None else seed
+        return self.actors.enlist(habits, channel, people, crowd=crowd, arrive_seconds=arrive_seconds, seed=seed)
+
+    def live(self, seconds: float, timeout: float = 60.0) -> None:
+        """Move the clock by `seconds`, pausing at everything that falls due until all webhooks are answered.
+
+        So an account can answer within the minute of a reply token. Raises as drain() does; `timeout` is for each pause.
+        """
+        end = self.clock.time() + seconds
+        while (moment := self.world.due.next()) is not None and moment <= end:
+            self.clock.set(max(moment, self.clock.time()))
+            self.drain(timeout)
+        self.clock.set(max(end, self.clock.time()))
+        self.drain(timeout)
+
+    def audience(self, channel: Channel, name: str, user_ids: list[str], **attributes: Any) -> Audience:
+        """Make an audience that does not come from the Messaging API, by default a chat tag of LINE Official Account Manager.
+
+        attributes: kind and route as AudienceGroupType and AudienceGroupCreateRoute of manage-audience.yml; shared True for one
+        that another account shares through Business Manager.
+        """
+        with self.world.lock:
+            return add_audience(self.world, channel, name, user_ids, **attributes)
+
+    def membership(self, channel: Channel, title: str, **attributes: Any) -> Plan:
+        """Return the account's membership plan of this title, created if need be, with the given attributes set.
+
+        attributes: description, benefits, price, currency, member_limit, in_app_purchase, published.
+        """
+        with self.world.lock:
+            return set_plan(self.world, channel, title, **attributes)
+
     def send_events(self, channel: Channel, events: list[JsonObject]) -> Delivery:
         """Deliver one webhook body with exactly these events, signed."""
         return self.webhook_queue.send(channel, events)
@@ -229,6 +281,7 @@ class LineSimulator:
             for channel in self.world.state.channels.values():
                 for user_id, chat in channel.chats.items():
                     found += [(sending.sequence, user_id, sending) for sending in chat.inbox or ()]
+                found += [(sending.sequence, user_id, sending) for user_id, sending in all_posts(self.world, channel)]
         found.sort(key=lambda one: one[:2])
         read = {sequence: sending.messages() for sequence, sending in {one[0]: one[2] for one in found}.items()}
         return [one for sequence, user_id, sending in found for one in unpack(sending, user_id, read[sequence])]
@@ -284,16 +337,20 @@ class LineSimulator:
     # -- reactions
 
     def _on_delivered(self, channel: Channel, user_ids: list[str], sending: Sending) -> None:
-        if not self._reactions:
-            return
+        self.actors.received(channel, user_ids, sending)
+        if self._reactions:
+            self.aside(partial(self._tell, channel, user_ids, sending))
+
+    def aside(self, task: Callable[[], None]) -> None:
+        """Do something soon on the reactions' thread, without the world's lock."""
         with self._reacted:
             self._reacting += 1
-        self._deliveries.put((channel, user_ids, sending))
+        self._tasks.put(task)
 
     def _react(self) -> None:
-        while (delivered := self._deliveries.get()) is not None:
+        while (task := self._tasks.get()) is not None:
             try:
-                self._tell(*delivered)
+                task()
             except Exception as error:  # noqa: BLE001 - a door: kept and raised again by drain()
                 self._reaction_errors.append(error)
             finally:

@@ -51,13 +51,35 @@ class Settings:
     redelivery_delays: tuple[float, ...] = (0.3, 1.0, 3.0)
     webhook_timeout_seconds: float = 2.0
     webhook_lanes: int = 1
+    # False takes any certificate of a bot on https; LINE takes only those of public authorities.
+    webhook_verify_tls: bool = True
+    # Virtual seconds of nothing but failures after which webhooks are switched off; LINE does not tell its own. None: never.
+    webhook_suspend_seconds: float | None = None
+    # Virtual seconds until a video or sound can be fetched, and until content is deleted (None: never); LINE tells neither.
+    transcoding_seconds: float = 0.0
+    content_seconds: float | None = None
+    # Virtual seconds. LINE says that audiences may take hours, and nothing about narrowcasts.
+    audience_seconds: float = 2.0
+    narrowcast_waiting_seconds: float = 2.0
+    narrowcast_sending_seconds: float = 3.0
+    # "Several days" pass before what people did appears in statistics (documentation, Get statistics of sent messages).
+    statistics_delay_days: float = 3.0
+    # The OpenAPI text reserves aggregation units for corporate users with an application; the documentation does not.
+    units_corporate_only: bool = False
+    # The OpenAPI lists unavailable_for_privacy for all delivery counts, the reference only for LINE notification messages.
+    small_delivery_counts_hidden: bool = False
+    # Most of LINE's reference says 100 calls an hour ("100h"), some sections 2,000 a second ("2000s").
+    rich_menu_progress_limit: str = "100h"
+    # Virtual seconds until bulk links ("within a few seconds") and batches take effect; LINE names no time for batches.
+    rich_menu_bulk_seconds: float = 1.0
+    rich_menu_batch_seconds: float = 10.0
     accept_sim_clock: bool = True
     journal_size: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One accepted send call. Everyone who received it shares this object and its raw body."""
+    """One accepted send call. Everyone who received it shares this object and its raw body. group_id: of a group or room."""
 
     sequence: int
     channel_id: str
@@ -68,6 +90,7 @@ class Sending:
     at: float
     request_id: str
     retry_key: str | None
+    group_id: str = ""
 
     def messages(self) -> list[JsonObject]:
         """Return the message objects as they were sent."""
@@ -87,7 +110,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message in a person's chat: what they see."""
+    """One message in a person's chat: what they see. group_id: the group or room it was sent to, if it was."""
 
     id: str
     message: JsonObject
@@ -97,6 +120,7 @@ class Received:
     via: str
     channel_id: str
     user_id: str
+    group_id: str = ""
 
 
 @dataclass(slots=True)
@@ -153,7 +177,11 @@ class Channel:
 
 @dataclass(slots=True)
 class PersonRecord:
-    """A simulated human being. User ids are scoped to the provider, as LINE's are."""
+    """A simulated human being. User ids are scoped to the provider, as LINE's are.
+
+    gender (male, female), age and area (jp_13, …) as LINE estimates them, empty where it does not know; app: ios, android or
+    pc; ifa: the advertising id of the phone.
+    """
 
     id: str
     name: str
@@ -162,20 +190,27 @@ class PersonRecord:
     status_message: str = ""
     consent: bool = True
     user_ids: dict[str, str] = field(default_factory=dict)
+    gender: str = ""
+    age: int | None = None
+    area: str = ""
+    app: str = "ios"
+    ifa: str = ""
+    email: str = ""
 
 
 @dataclass(slots=True)
 class AccessToken:
-    """A channel access token; `expires_at` None for a long-lived one."""
+    """A channel access token, kind long, short, v21 or stateless; `expires_at` None for a long-lived one."""
 
     channel_id: str
     kind: str
     expires_at: float | None
+    key_id: str = ""
 
 
 @dataclass(slots=True)
 class ReplyToken:
-    """Permission for one reply. `received_at` is the last time the webhook was handed over."""
+    """Permission for one reply, to a user, group or room (`user_id`). `received_at`: when the webhook was last handed over."""
 
     channel_id: str
     user_id: str
@@ -194,13 +229,16 @@ class LinkToken:
     used: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Content:
-    """The bytes of an image, video, audio or file that a person sent."""
+    """The bytes of an image, video, audio or file (`kind`) that a person sent at `at`. `gone`: unsent or deleted."""
 
     channel_id: str
     data: bytes
     content_type: str
+    kind: str = "file"
+    at: float = 0.0
+    gone: bool = False
 
 
 @dataclass(slots=True)
@@ -251,6 +289,10 @@ def _ignore_delivery(_channel: Channel, _user_ids: list[str], _sending: Sending)
     return None
 
 
+def _no_posts(_channel: Channel, _user_id: str) -> list[Sending]:
+    return []
+
+
 class World:
     """The state with its clock, its source of ids, its lock, and who is told when something happens."""
 
@@ -263,6 +305,7 @@ class World:
         self.due = Due(clock, self.lock)
         self.emit: Callable[[Channel, JsonObject], None] = _ignore
         self.delivered: Callable[[Channel, list[str], Sending], None] = _ignore_delivery
+        self.posted: Callable[[Channel, str], list[Sending]] = _no_posts
 
     def part(self, kind: type[P]) -> P:
         """Return the state of one area, empty at first, as in part(RichMenuBook)."""
@@ -307,9 +350,11 @@ class World:
         return found
 
     def received(self, channel: Channel, user_id: str) -> Iterator[Received]:
-        """Yield what this user received from this channel, oldest first."""
+        """Yield what this user received from this channel, in groups too, oldest first."""
         chat = channel.chats.get(user_id)
-        for sending in list(chat.inbox or ()) if chat else ():
+        found = list(chat.inbox or ()) if chat else []
+        posts = self.posted(channel, user_id)
+        for sending in sorted([*found, *posts], key=lambda one: one.sequence) if posts else found:
             yield from unpack(sending, user_id)
 
 
@@ -326,4 +371,5 @@ def unpack(sending: Sending, user_id: str, messages: list[JsonObject] | None = N
             via=sending.via.value,
             channel_id=sending.channel_id,
             user_id=user_id,
+            group_id=sending.group_id,
         )

@@ -1,13 +1,13 @@
-"""Everything the API tells or sets about an account: quota, profile, followers, link tokens, webhook endpoint, content."""
+"""Everything the API tells or sets about an account: quota, profile, followers, link tokens, webhook endpoint."""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 from line_simulator import screens
+from line_simulator.api.asking import day_of, limit_of, page_of
 from line_simulator.api.calls import Operation, Reads
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.objects.findings import Findings
@@ -18,7 +18,6 @@ from line_simulator.webhooks import Webhooks
 LINK_TOKEN_SECONDS: Final = 600.0
 _FOLLOWERS_DEFAULT: Final = 300
 _FOLLOWERS_MAX: Final = 1000
-_DATE = re.compile(r"\d{8}")
 
 
 class Accounts:
@@ -50,18 +49,10 @@ class Accounts:
             ),
             "showLoadingAnimation": Operation(lambda call: self.start_loading(call.owner, call.body), Reads.JSON),
             "markMessagesAsReadByToken": Operation(lambda call: self.mark_as_read(call.owner, call.body), Reads.JSON),
-            "getMessageContent": Operation(lambda call: self.content(call.owner, call.parameters["messageId"])),
-            "getMessageContentPreview": Operation(
-                lambda call: self.content(call.owner, call.parameters["messageId"], preview=True),
-                partial="returns the original bytes",
-            ),
-            "getMessageContentTranscodingByMessageId": Operation(
-                lambda call: self.transcoding(call.owner, call.parameters["messageId"]), partial="always succeeded"
-            ),
         }
 
     def _sent_operation(self, via: str) -> Operation:
-        return Operation(lambda call: self.sent_count(call.owner, via, call.query))
+        return Operation(lambda call: self.sent_count(call.owner, via, call.query), evidence="contradicted")
 
     def quota(self, channel: Channel) -> Response:
         """Answer getMessageQuota."""
@@ -74,9 +65,9 @@ class Accounts:
         return json_response({"totalUsage": channel.used.get(self._world.month(), 0)})
 
     def sent_count(self, channel: Channel, via: str, parameters: dict[str, str]) -> Response:
-        """Answer getNumberOfSent…Messages; ready a day later, hidden below twenty (messaging-api.yml)."""
+        """Answer getNumberOfSent…Messages, ready when the day is over (Settings.small_delivery_counts_hidden for few)."""
         date = parameters.get("date", "")
-        if _DATE.fullmatch(date) is None:
+        if day_of(date) is None:
             raise ApiError(400, "The value for the 'date' parameter is invalid")
         today = f"{self._world.tokyo():%Y%m%d}"
         count = channel.sent.get(f"{date}/{via}", 0)
@@ -84,7 +75,7 @@ class Accounts:
             return json_response({"status": "out_of_service"})
         if date >= today:
             return json_response({"status": "unready"})
-        if 0 < count < 20:
+        if 0 < count < 20 and self._world.settings.small_delivery_counts_hidden:
             return json_response({"status": "unavailable_for_privacy"})
         return json_response({"status": "ready", "success": count})
 
@@ -117,24 +108,13 @@ class Accounts:
         """Answer getFollowers: verified accounts only, consenting friends only, in pages."""
         if not channel.verified:
             raise ApiError(403, "Access to this API is not available for your account")
-        limit = parameters.get("limit", str(_FOLLOWERS_DEFAULT))
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit) <= _FOLLOWERS_MAX:
-            raise ApiError(400, "The value for the 'limit' parameter is invalid")
-        start = self._page_start(parameters.get("start"))
+        limit = limit_of(parameters, _FOLLOWERS_DEFAULT, _FOLLOWERS_MAX)
         friends = [user for user, chat in channel.chats.items() if self._is_listed(user, chat.status)]
-        page = friends[start : start + int(limit)]
+        page, following = page_of(self._world, "followers", friends, parameters.get("start"), limit)
         content: JsonObject = {"userIds": page}
-        if start + len(page) < len(friends):
-            content["next"] = f"next.{start + len(page)}"
+        if following is not None:
+            content["next"] = following
         return json_response(content)
-
-    def _page_start(self, token: str | None) -> int:
-        if token is None:
-            return 0
-        prefix, _, number = token.partition(".")
-        if prefix != "next" or not number.isdigit():
-            raise ApiError(400, "Invalid start param")
-        return int(number)
 
     def _is_listed(self, user_id: str, status: Friendship) -> bool:
         owner = self._world.state.owners.get(user_id)
@@ -167,14 +147,14 @@ class Accounts:
         if not url:
             raise ApiError(404, "Webhook endpoint not found")
         at = datetime.fromtimestamp(self._world.clock.time(), UTC)
-        status, reason, _ = self._webhooks.test(channel, url)
+        outcome = self._webhooks.test(channel, url)
         return json_response(
             {
-                "success": reason == "OK",
+                "success": outcome.reason == "OK",
                 "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                "statusCode": status,
-                "reason": reason,
-                "detail": str(status) if status else reason.lower().replace("_", " "),
+                "statusCode": outcome.status,
+                "reason": outcome.reason,
+                "detail": outcome.detail,
             }
         )
 
@@ -208,20 +188,6 @@ class Accounts:
             raise ApiError(400, "Invalid markAsReadToken. Tokens must be used by the bot that received them via Webhook.")
         screens.mark_as_read(self._world, body["markAsReadToken"])
         return json_response({})
-
-    def content(self, channel: Channel, message_id: str, *, preview: bool = False) -> Response:
-        """Answer getMessageContent and its preview with the bytes a person sent."""
-        content = self._world.state.contents.get(message_id)
-        if content is None or content.channel_id != channel.id:
-            raise ApiError(404, "Not found")
-        if preview and not content.content_type.startswith(("image/", "video/")):
-            raise ApiError(404, "Not found")
-        return Response(200, content.data, content.content_type)
-
-    def transcoding(self, channel: Channel, message_id: str) -> Response:
-        """Answer getMessageContentTranscodingByMessageId; here media is ready at once."""
-        self.content(channel, message_id)
-        return json_response({"status": "succeeded"})
 
     def _person(self, channel: Channel, user_id: str) -> tuple[PersonRecord | None, Friendship]:
         if not is_user_id(user_id):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+from line_simulator import reports
 from line_simulator.api.calls import Act, Context, Operation, Reads
+from line_simulator.api.coupons import check_sent
+from line_simulator.api.units import refuse_units
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.objects.findings import Findings
-from line_simulator.ids import is_retry_key, is_user_id
+from line_simulator.group_chats import GroupPost, GroupRecord, joined_by
+from line_simulator.ids import is_retry_key, is_user_id, quote_token
 from line_simulator.objects.messages import QUOTABLE, check_messages
 from line_simulator.state import (
     DAY_SECONDS,
@@ -28,6 +31,7 @@ REPLY_SECONDS: Final = 60.0
 REPLY_CUTOFF_SECONDS: Final = 1200.0
 # Someone who is no friend but wrote in the last seven days can be pushed to (Messaging API reference, Send push message).
 TALKED_SECONDS: Final = 7 * DAY_SECONDS
+_ADDRESS: Final = re.compile("[UCR][0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,10 @@ class Sender:
 
         return {
             "replyMessage": send(lambda call: _sent(self.reply(draft_of(call))), retry_key=False),
-            "pushMessage": send(lambda call: _sent(self.push(draft_of(call))), partial="people only, no groups or rooms"),
+            "pushMessage": send(lambda call: _sent(self.push(draft_of(call)))),
             "multicast": send(lambda call: self.multicast(draft_of(call))),
             "broadcast": send(lambda call: self.broadcast(draft_of(call))),
-            **dict.fromkeys(_VALIDATIONS, send(_validate, retry_key=False)),
+            **dict.fromkeys(_VALIDATIONS, send(self.validate, retry_key=False)),
         }
 
     def reply(self, draft: Draft) -> list[dict[str, str]]:
@@ -78,22 +82,31 @@ class Sender:
             or now - token.event_at > REPLY_CUTOFF_SECONDS
         ):
             raise ApiError(400, "Invalid reply token")
+        group = joined_by(self._world, draft.channel, token.user_id)
+        if group is None and not is_user_id(token.user_id):
+            # The account has left the group since; no document tells the answer.
+            raise ApiError(400, "Failed to send messages")
         token.used = True
+        if group is not None:
+            return self._post(draft, Via.REPLY, group)
         return self._deliver(draft, Via.REPLY, [token.user_id], billed=False)
 
     def push(self, draft: Draft) -> list[dict[str, str]]:
-        """Send to one person. A blocked person or stranger gives success and no delivery. Raises ApiError."""
+        """Send to one person, group or room. A blocked person or stranger gives success and no delivery. Raises ApiError."""
         found = Findings()
-        to = draft.content.get("to")
+        to: str = draft.content.get("to", "")
         found.text("to", to, 100)
         self._check(found, draft)
         self._check_units(draft)
-        if not is_user_id(to):
+        if _ADDRESS.fullmatch(to) is None:
             raise ApiError(400, "The property, to, in the request body is invalid (line: -, column: -)")
-        if not self._in_provider(draft.channel, str(to)):
+        group = joined_by(self._world, draft.channel, to)
+        if group is None and not (is_user_id(to) and self._in_provider(draft.channel, to)):
             raise ApiError(400, "Failed to send messages")
-        self._refuse_repeated(draft, Via.PUSH)
-        return self._deliver(draft, Via.PUSH, [str(to)])
+        self.refuse_repeated(draft, Via.PUSH)
+        if group is not None:
+            return self._post(draft, Via.PUSH, group)
+        return self._deliver(draft, Via.PUSH, [to])
 
     def multicast(self, draft: Draft) -> Response:
         """Send to up to 500 people. Raises ApiError."""
@@ -102,27 +115,39 @@ class Sender:
         self._check(found, draft)
         self._check_units(draft)
         user_ids = self._addressees(draft.channel, to)
-        self._refuse_repeated(draft, Via.MULTICAST)
+        self.refuse_repeated(draft, Via.MULTICAST)
         self._deliver(draft, Via.MULTICAST, user_ids)
         return json_response({})
 
     def broadcast(self, draft: Draft) -> Response:
         """Send to all friends. Raises ApiError."""
         self._check(Findings(), draft)
-        self._refuse_repeated(draft, Via.BROADCAST)
+        self.refuse_repeated(draft, Via.BROADCAST)
         friends = [user for user, chat in draft.channel.chats.items() if chat.status is Friendship.FRIEND]
         self._deliver(draft, Via.BROADCAST, friends)
+        return json_response({})
+
+    def validate(self, call: Context) -> Response:
+        """Answer the validations: only `messages` are looked at. Raises ApiError 400."""
+        found = Findings()
+        check_messages(found, call.body.get("messages"))
+        found.raise_if_any()
+        check_sent(self._world, call.owner, found, call.body["messages"])
+        found.raise_if_any()
         return json_response({})
 
     def _check(self, found: Findings, draft: Draft) -> None:
         check_messages(found, draft.content.get("messages"))
         found.boolean("notificationDisabled", draft.content.get("notificationDisabled"))
         found.raise_if_any()
+        check_sent(self._world, draft.channel, found, draft.content["messages"])
+        found.raise_if_any()
 
     def _check_units(self, draft: Draft) -> None:
         units = draft.content.get("customAggregationUnits")
         if units is None:
             return
+        refuse_units(self._world)
         found = Findings()
         for index, unit in enumerate(found.items("customAggregationUnits", units, 1, 1)):
             path = f"customAggregationUnits[{index}]"
@@ -148,7 +173,7 @@ class Sender:
                 raise ApiError(400, f"The property, to[{index}], in the request body is invalid (line: -, column: -)")
         return user_ids
 
-    def _refuse_repeated(self, draft: Draft, via: Via) -> None:
+    def refuse_repeated(self, draft: Draft, via: Via) -> None:
         if draft.retry_key is None:
             return
         first = self._world.state.retries.get((draft.channel.id, f"{via}/{draft.retry_key}"))
@@ -172,27 +197,43 @@ class Sender:
             if chat is not None and can_receive(chat, via, now):
                 reached.append((user_id, chat))
         month = world.month(now)
-        used = draft.channel.used.get(month, 0)
-        reserved = draft.channel.reserved.get(month, 0)
-        limit = draft.channel.monthly_limit
-        # The whole call is refused when it does not fit; LINE sends nothing of it (Messaging API, Monthly limit).
-        if billed and limit is not None and used + reserved + max(len(reached), 1) > limit:
-            raise ApiError(429, "You have reached your monthly limit.")
+        if billed:
+            _refuse_beyond_limit(draft.channel, month, len(reached))
         sending = self._accept(draft, via, now)
         for _, chat in reached:
             if chat.inbox is None:
                 chat.inbox = [sending]
             else:
                 chat.inbox.append(sending)
-        if billed:
-            draft.channel.used[month] = used + len(reached)
-        key = f"{world.tokyo(now):%Y%m%d}/{via}"
-        draft.channel.sent[key] = draft.channel.sent.get(key, 0) + len(reached)
+        self._count(draft, sending, len(reached), month, billed=billed)
         if reached:
             world.delivered(draft.channel, [user_id for user_id, _ in reached], sending)
         return sent_messages(sending, draft.content["messages"])
 
-    def _accept(self, draft: Draft, via: Via, now: float) -> Sending:
+    def _post(self, draft: Draft, via: Via, group: GroupRecord) -> list[dict[str, str]]:
+        """Send to all members of a group; each counts, whether friend or not (documentation, Messaging API pricing)."""
+        world, now = self._world, self._world.clock.time()
+        month, billed = world.month(now), via is not Via.REPLY
+        if billed:
+            _refuse_beyond_limit(draft.channel, month, len(group.members))
+        people = [world.state.people[one] for one in group.members if one in world.state.people]
+        user_ids = [world.user_id(one, draft.channel.provider) for one in people]
+        sending = self._accept(draft, via, now, group.id)
+        group.posts.append(GroupPost(sending, user_ids))
+        self._count(draft, sending, len(user_ids), month, billed=billed)
+        if user_ids:
+            world.delivered(draft.channel, user_ids, sending)
+        return sent_messages(sending, draft.content["messages"])
+
+    def _count(self, draft: Draft, sending: Sending, reached: int, month: str, *, billed: bool) -> None:
+        channel = draft.channel
+        if billed:
+            channel.used[month] = channel.used.get(month, 0) + reached
+        key = f"{self._world.tokyo(sending.at):%Y%m%d}/{sending.via}"
+        channel.sent[key] = channel.sent.get(key, 0) + reached
+        reports.note(self._world, sending, draft.content.get("customAggregationUnits"), reached)
+
+    def _accept(self, draft: Draft, via: Via, now: float, group_id: str = "") -> Sending:
         count = len(draft.content["messages"])
         sending = Sending(
             sequence=self._world.state.next_sequence(),
@@ -204,10 +245,18 @@ class Sender:
             at=now,
             request_id=draft.request_id,
             retry_key=draft.retry_key,
+            group_id=group_id,
         )
         if draft.retry_key is not None:
             self._world.state.retries[(draft.channel.id, f"{via}/{draft.retry_key}")] = sending
         return sending
+
+
+def _refuse_beyond_limit(channel: Channel, month: str, reached: int) -> None:
+    """Refuse the whole call when it does not fit; LINE sends nothing of it (Messaging API, Monthly limit)."""
+    limit = channel.monthly_limit
+    if limit is not None and channel.used.get(month, 0) + channel.reserved.get(month, 0) + max(reached, 1) > limit:
+        raise ApiError(429, "You have reached your monthly limit.")
 
 
 def can_receive(chat: Chat, via: Via, now: float) -> bool:
@@ -230,11 +279,6 @@ def sent_messages(sending: Sending, messages: list[dict[str, Any]] | None = None
     return result
 
 
-def quote_token(message_id: str) -> str:
-    """Return the quote token of a message; derived, so that it needs no memory."""
-    return base64.urlsafe_b64encode(hashlib.blake2b(message_id.encode(), digest_size=48).digest()).decode("ascii")
-
-
 def draft_of(call: Context) -> Draft:
     """Return the send call. Raises ApiError 400 if its retry key is malformed."""
     key = call.request.headers.get("x-line-retry-key")
@@ -245,13 +289,6 @@ def draft_of(call: Context) -> Draft:
 
 def _sent(messages: list[dict[str, str]]) -> Response:
     return json_response({"sentMessages": messages})
-
-
-def _validate(call: Context) -> Response:
-    found = Findings()
-    check_messages(found, call.body.get("messages"))
-    found.raise_if_any()
-    return json_response({})
 
 
 _VALIDATIONS: Final = ("validateReply", "validatePush", "validateMulticast", "validateNarrowcast", "validateBroadcast")

@@ -10,9 +10,13 @@ from urllib.parse import unquote, urlsplit
 from line_simulator.clock import ClockError
 from line_simulator.control.acting import Acting
 from line_simulator.control.changing import Changing
+from line_simulator.control.crowd import Crowd
 from line_simulator.control.describe import describe_person
+from line_simulator.control.login import LoginDesk
 from line_simulator.control.looking import Looking
+from line_simulator.control.menus import IMAGE_PATH, Menus
 from line_simulator.control.phone import Phoning
+from line_simulator.control.selling import Selling
 from line_simulator.control.values import Answer, Verb
 from line_simulator.exchange import Request, Response, SimulatorError, json_response
 from line_simulator.state import JsonObject
@@ -31,13 +35,19 @@ class Control:
     def __init__(self, line: LineSimulator) -> None:
         self._line = line
         self._looking = Looking(line)
-        acting, phoning = Acting(line), Phoning(line)
-        self._verbs: dict[str, Verb] = {**acting.verbs(), **phoning.verbs()}
+        self._menus = Menus(line)
+        acting, phoning, selling = Acting(line), Phoning(line), Selling(line)
+        desk = LoginDesk(line)
+        self._verbs: dict[str, Verb] = {**desk.verbs(), **acting.verbs(), **phoning.verbs(), **selling.verbs(), **self._menus.verbs()}
         self._table: dict[tuple[str, str], Answer] = {
             **acting.routes(),
             **phoning.routes(),
+            **selling.routes(),
+            **self._menus.routes(),
             **self._looking.routes(),
             **Changing(line).routes(),
+            **Crowd(line).routes(),
+            **desk.routes(),
         }
 
     def handle(self, request: Request) -> Response:
@@ -50,7 +60,7 @@ class Control:
             return json_response({"message": str(error)}, error.status if isinstance(error, SimulatorError) else 422)
         except OSError as error:
             return json_response({"message": f"The page did not open: {error}."}, 502)
-        return json_response({} if content is None else content)
+        return content if isinstance(content, Response) else json_response({} if content is None else content)
 
     def _find(self, request: Request) -> Answer:
         found = self._table.get((request.method, request.path))
@@ -62,6 +72,9 @@ class Control:
         replay = _REPLAY.fullmatch(request.path)
         if request.method == "POST" and replay is not None:
             return lambda _, __: self._looking.replay(int(replay[1]))
+        image = IMAGE_PATH.fullmatch(request.path)
+        if request.method == "GET" and image is not None:
+            return lambda _, __: self._menus.image(image[1])
         fault = _FAULT.fullmatch(request.path)
         if request.method == "DELETE" and fault is not None:
             return lambda _, __: self._line.faults.remove(fault[1])

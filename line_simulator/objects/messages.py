@@ -23,6 +23,7 @@ ALT_TEXT_MAX: Final = 1500
 QUOTABLE: Final = frozenset({"text", "textV2", "sticker", "image", "video", "template"})
 
 _TRACKING_ID = re.compile(r"[A-Za-z0-9\-.=,+*()%$&;:@{}!?<>\[\]]+")
+_DELIVERY_TAG = re.compile(r"[A-Za-z0-9_]+")
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z0-9_]{1,20})\}")
 
 
@@ -69,7 +70,7 @@ def _sender(found: Findings, path: str, value: Any) -> None:
 
 
 def _text(found: Findings, path: str, message: dict[str, Any]) -> None:
-    if not found.text(f"{path}.text", message.get("text"), TEXT_MAX):
+    if not found.text(f"{path}.text", message.get("text"), TEXT_MAX, shortest=0):
         return
     if message.get("emojis") is None:
         return
@@ -87,7 +88,7 @@ def _text(found: Findings, path: str, message: dict[str, Any]) -> None:
 
 
 def _text_v2(found: Findings, path: str, message: dict[str, Any]) -> None:
-    if not found.text(f"{path}.text", message.get("text"), TEXT_MAX):
+    if not found.text(f"{path}.text", message.get("text"), TEXT_MAX, shortest=0):
         return
     substitution = found.mapping(f"{path}.substitution", message.get("substitution"), required=False) or {}
     if len(substitution) > 100:
@@ -173,7 +174,9 @@ def _flex(found: Findings, path: str, message: dict[str, Any]) -> None:
 
 def _coupon(found: Findings, path: str, message: dict[str, Any]) -> None:
     found.text(f"{path}.couponId", message.get("couponId"), 100)
-    found.text(f"{path}.deliveryTag", message.get("deliveryTag"), 30, required=False)
+    tag = message.get("deliveryTag")
+    if found.text(f"{path}.deliveryTag", tag, 30, required=False) and not _DELIVERY_TAG.fullmatch(str(tag)):
+        found.add(f"{path}.deliveryTag", "Contains characters that may not be used")
 
 
 def _template(found: Findings, path: str, message: dict[str, Any]) -> None:

@@ -60,7 +60,36 @@ def _coupon_statuses(documents: Documents) -> None:
     status["schema"]["items"] = {"type": "string", "pattern": "^(DRAFT|RUNNING|CLOSED)(,(DRAFT|RUNNING|CLOSED))*$"}
 
 
+def _audience_properties(documents: Documents) -> None:
+    schemas = _schemas(documents, "manage-audience")
+    schemas["AudienceGroup"]["properties"]["expireTimestamp"] = {"type": "integer"}
+    job = schemas["AudienceGroupJob"]["properties"]
+    job["status"] = {"type": "string"}
+    job["description"]["nullable"] = True
+    job["failedType"] = {"type": "string", "nullable": True, "enum": [*schemas["AudienceGroupJobFailedType"]["enum"], None]}
+    answers = schemas["CreateClickBasedAudienceGroupResponse"]["properties"]
+    for name, schema in answers.items():
+        if name != "clickUrl":
+            schemas["CreateImpBasedAudienceGroupResponse"]["properties"].setdefault(name, schema)
+
+
+def _shared_audiences(documents: Documents) -> None:
+    _schemas(documents, "manage-audience")["AudienceGroupCreateRoute"]["enum"] += ["BUSINESS_MANAGER", "YAHOO_DISPLAY_ADS"]
+    parameters = documents["manage-audience"]["paths"]["/v2/bot/audienceGroup/shared/list"]["get"]["parameters"]
+    next(one for one in parameters if one["name"] == "page")["required"] = False
+
+
 KNOWN_DRIFT: tuple[Drift, ...] = (
+    Drift(
+        "audiences: expireTimestamp, jobs, answer of createImpBasedAudienceGroup",
+        "LINE's reference and the OpenAPI's own examples have properties and nulls that its schemas lack",
+        _audience_properties,
+    ),
+    Drift(
+        "getSharedAudienceGroups",
+        "LINE's reference makes page optional and knows two more values of createRoute",
+        _shared_audiences,
+    ),
     Drift(
         "getNumberOfFollowers, not ready",
         "LINE's reference answers null for the three numbers then, the OpenAPI allows integers only",
