@@ -12,6 +12,7 @@ from line_simulator.objects.findings import Findings
 URI_SCHEMES: Final = ("http", "https", "line", "tel")
 _INPUT_OPTIONS: Final = ("closeRichMenu", "openRichMenu", "openKeyboard", "openVoice")
 _ONLY_IN_QUICK_REPLY: Final = ("camera", "cameraRoll", "location")
+_ONLY_IN_RICH_MENU: Final = ("richmenuswitch",)
 _COMMON: Final = ("postback", "message", "uri", "datetimepicker", "clipboard")
 _DATETIME_SHAPES: Final = {
     "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
@@ -27,12 +28,14 @@ class Place:
     label_max: int
     label_required: bool
     quick_reply: bool = False
+    rich_menu: bool = False
 
 
 TEMPLATE: Final = Place(20, label_required=True)
 TEMPLATE_DEFAULT: Final = Place(20, label_required=False)
 IMAGE_CAROUSEL: Final = Place(12, label_required=False)
 QUICK_REPLY: Final = Place(20, label_required=True, quick_reply=True)
+RICH_MENU: Final = Place(20, label_required=False, rich_menu=True)
 FLEX: Final = Place(40, label_required=False)
 FLEX_BUTTON: Final = Place(40, label_required=True)
 
@@ -42,7 +45,7 @@ def check_action(found: Findings, path: str, value: Any, place: Place) -> None:
     action = found.mapping(path, value)
     if action is None:
         return
-    kinds = _COMMON + (_ONLY_IN_QUICK_REPLY if place.quick_reply else ())
+    kinds = _COMMON + (_ONLY_IN_QUICK_REPLY if place.quick_reply else ()) + (_ONLY_IN_RICH_MENU if place.rich_menu else ())
     if not found.one_of(f"{path}.type", action.get("type"), kinds):
         return
     # A uri action in a template without a label is refused; in an image carousel or a flex box it may be absent.
@@ -92,10 +95,16 @@ def _clipboard(found: Findings, path: str, action: dict[str, Any]) -> None:
     found.text(f"{path}.clipboardText", action.get("clipboardText"), 1000)
 
 
+def _rich_menu_switch(found: Findings, path: str, action: dict[str, Any]) -> None:
+    found.text(f"{path}.richMenuAliasId", action.get("richMenuAliasId"), 32)
+    found.text(f"{path}.data", action.get("data"), 300)
+
+
 _CHECKS: Final = {
     "postback": _postback,
     "message": _message,
     "uri": _uri,
     "datetimepicker": _datetimepicker,
     "clipboard": _clipboard,
+    "richmenuswitch": _rich_menu_switch,
 }
