@@ -26,6 +26,7 @@ class Due:
         self._heap: list[tuple[float, int, Act]] = []
         self._changed = threading.Condition()
         self._count = 0
+        self._busy = False
         self._stopped = False
         self.errors: list[Exception] = []
         clock.moved = self.run
@@ -45,16 +46,18 @@ class Due:
             return self._heap[0][0] if self._heap else None
 
     def run(self) -> None:
-        """Do all that is due by now, in order of time."""
-        if not self._heap or self._clock.pretended is not None:
+        """Do all that is due by now, in order of time; when it returns, all of it has been done."""
+        if not (self._heap or self._busy) or self._clock.pretended is not None:
             return
         now = self._clock.time()
         moment = self.next()
-        if moment is None or moment > now:
+        if not self._busy and (moment is None or moment > now):
             return
         with self._lock:
+            self._busy = True
             while (found := self._take(now)) is not None:
                 self._do(*found)
+            self._busy = False
 
     def clear(self) -> None:
         """Forget all that waits."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from line_simulator.api.sending import TALKED_SECONDS
+from line_simulator.group_chats import all_posts
 from line_simulator.state import Channel, Chat, Friendship, Sending, Via, World
 
 
@@ -25,10 +26,21 @@ class Verdict:
         return not self.broken
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What was found in all chats of one channel; sendings by their sequence number, with one person who got each."""
+
+    billed: Counter[str] = field(default_factory=Counter)
+    daily: Counter[str] = field(default_factory=Counter)
+    sendings: dict[int, tuple[Sending, str]] = field(default_factory=dict)
+    months: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+
 def check(world: World, *, unique_content: bool = False) -> Verdict:
     """Check all chats. With `unique_content`, receiving equal messages twice (other than replies) counts as broken.
 
-    One delivery per person and retry key; nothing delivered to someone who had blocked; used quota = delivered.
+    One delivery per person and retry key; nothing delivered to someone who had blocked; used quota and daily counts are
+    what was delivered; reserved quota is what running narrowcasts hold; one reply per reply token, to whom it was meant.
     """
     broken: list[str] = []
     repeated: list[str] = []
@@ -36,25 +48,55 @@ def check(world: World, *, unique_content: bool = False) -> Verdict:
     marks: dict[int, bytes] = {}
     with world.lock:
         for channel in world.state.channels.values():
-            billed: Counter[str] = Counter()
+            found = _Seen()
             for user_id, chat in channel.chats.items():
                 inbox = chat.inbox or []
                 delivered += sum(sending.count for sending in inbox)
-                billed.update(world.month(sending.at) for sending in inbox if sending.via is not Via.REPLY)
+                for sending in inbox:
+                    _count(world, found, sending, user_id)
                 broken += _repeated_keys(channel, user_id, inbox)
                 broken += _unreachable(channel, user_id, chat)
                 repeated += _repeated_content(channel, user_id, inbox, marks)
-            broken += _quota(channel, billed)
+            for user_id, sending in all_posts(world, channel):
+                delivered += sending.count
+                _count(world, found, sending, user_id)
+            broken += _quota(channel, found)
+            broken += _daily(channel, found)
+            broken += _reply_tokens(world, channel, found)
     if unique_content:
         broken += repeated
     return Verdict(tuple(broken), tuple(repeated), delivered)
 
 
+def _count(world: World, found: _Seen, sending: Sending, user_id: str) -> None:
+    dates = found.months.get(sending.sequence)
+    if dates is None:
+        day = f"{world.tokyo(sending.at):%Y%m%d}"
+        dates = found.months[sending.sequence] = (day[:6], f"{day}/{sending.via}")
+        found.sendings[sending.sequence] = (sending, user_id)
+    if sending.via is not Via.REPLY:
+        found.billed[dates[0]] += 1
+    found.daily[dates[1]] += 1
+
+
 def _repeated_keys(channel: Channel, user_id: str, inbox: list[Sending]) -> list[str]:
     if len(inbox) < 2:
         return []
+    numbers = Counter(sending.sequence for sending in inbox)
     keys = Counter(sending.retry_key for sending in inbox if sending.retry_key is not None)
-    return [f"{user_id} received retry key {key} of {channel.name} {count} times." for key, count in keys.items() if count > 1]
+    if len(numbers) == len(inbox) and all(count == 1 for count in keys.values()):
+        return []
+    requests = {sending.sequence: sending.request_id for sending in inbox}
+    told = [
+        f"{user_id} received request {requests[number]} of {channel.name} {count} times."
+        for number, count in numbers.items()
+        if count > 1
+    ]
+    for key, count in keys.items():
+        if count > 1:
+            which = ", ".join(one.request_id for one in inbox if one.retry_key == key)
+            told.append(f"{user_id} received retry key {key} of {channel.name} {count} times (requests {which}).")
+    return told
 
 
 def _unreachable(channel: Channel, user_id: str, chat: Chat) -> list[str]:
@@ -95,8 +137,15 @@ def _told(channel: Channel, user_id: str, sending: Sending, reason: str) -> str:
 def _repeated_content(channel: Channel, user_id: str, inbox: list[Sending], marks: dict[int, bytes]) -> list[str]:
     if len(inbox) < 2:
         return []
-    counts = Counter(_mark(sending, marks) for sending in inbox if sending.via is not Via.REPLY)
-    return [f"{user_id} received equal content of {channel.name} {count} times." for count in counts.values() if count > 1]
+    requests: dict[bytes, list[str]] = {}
+    for sending in inbox:
+        if sending.via is not Via.REPLY:
+            requests.setdefault(_mark(sending, marks), []).append(sending.request_id)
+    return [
+        f"{user_id} received equal content of {channel.name} {len(same)} times (requests {', '.join(same)})."
+        for same in requests.values()
+        if len(same) > 1
+    ]
 
 
 def _mark(sending: Sending, marks: dict[int, bytes]) -> bytes:
@@ -108,9 +157,35 @@ def _mark(sending: Sending, marks: dict[int, bytes]) -> bytes:
     return found
 
 
-def _quota(channel: Channel, billed: Counter[str]) -> list[str]:
+def _quota(channel: Channel, found: _Seen) -> list[str]:
     return [
-        f"{channel.name} used {channel.used.get(month, 0)} of its quota in {month}, but {billed[month]} were delivered."
-        for month in sorted({*billed, *channel.used})
-        if channel.used.get(month, 0) != billed[month]
+        f"{channel.name} used {channel.used.get(month, 0)} of its quota in {month}, but {found.billed[month]} were delivered."
+        for month in sorted({*found.billed, *channel.used})
+        if channel.used.get(month, 0) != found.billed[month]
     ]
+
+
+def _daily(channel: Channel, found: _Seen) -> list[str]:
+    return [
+        f"{channel.name} counts {channel.sent.get(key, 0)} deliveries for {key}, but chats hold {found.daily[key]}."
+        for key in sorted({*found.daily, *channel.sent})
+        if channel.sent.get(key, 0) != found.daily[key]
+    ]
+
+
+def _reply_tokens(world: World, channel: Channel, found: _Seen) -> list[str]:
+    uses: dict[str, list[tuple[Sending, str]]] = {}
+    for sending, user_id in found.sendings.values():
+        if sending.via is Via.REPLY:
+            uses.setdefault(str(json.loads(sending.body).get("replyToken")), []).append((sending, user_id))
+    told = []
+    for token, replies in uses.items():
+        which = ", ".join(sending.request_id for sending, _ in replies)
+        if len(replies) > 1:
+            told.append(
+                f"{replies[0][1]} received {len(replies)} replies of {channel.name} with one reply token (requests {which})."
+            )
+        known = world.state.reply_tokens.get(token)
+        if known is not None and known.channel_id != channel.id:
+            told.append(f"{replies[0][1]} received a reply of {channel.name} with the reply token of another (request {which}).")
+    return told

@@ -73,3 +73,17 @@ def test_a_reset_forgets_what_was_due(line: LineSimulator) -> None:
     line.world.due.at(line.clock.time() + 5, lambda: None)
     line.reset()
     assert line.status()["next_due"] is None
+
+
+def test_who_runs_what_is_due_waits_for_another_who_does(line: LineSimulator) -> None:
+    begun, done = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        time.sleep(0.05)
+        done.set()
+
+    line.world.due.at(line.clock.time(), slow)
+    assert begun.wait(5)
+    line.world.due.run()
+    assert done.is_set()
