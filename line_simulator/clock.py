@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import threading
@@ -15,6 +16,9 @@ from zoneinfo import ZoneInfo
 TOKYO = ZoneInfo("Asia/Tokyo")
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+# Beyond the year 2100 nothing of this is of use, and some calendars end.
+LATEST = 4_102_444_800.0
+_SCALE_MAX = 10_000_000.0
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
@@ -28,12 +32,12 @@ def parse_duration(value: object) -> float:
     Raises ClockError if it is neither.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    text = str(value).strip()
+        return _finite(value)
+    text = str(value)[:100].strip()
     parts = _DURATION_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ClockError(f"{text!r} is not a duration; write for example 20m, 1h30m or a number of seconds.")
-    return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    return _finite(sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts))
 
 
 def parse_moment(value: object) -> float:
@@ -42,14 +46,46 @@ def parse_moment(value: object) -> float:
     Raises ClockError if it is neither.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return _finite(value)
+    text = str(value)[:100]
     try:
-        moment = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ClockError(f"{value!r} is not a time; write for example 2026-11-22T09:00:00+09:00.") from None
+        raise ClockError(f"{text!r} is not a time; write for example 2026-11-22T09:00:00+09:00.") from None
     if moment.tzinfo is None:
-        raise ClockError(f"{value!r} has no UTC offset; write for example 2026-11-22T09:00:00+09:00.")
-    return moment.timestamp()
+        raise ClockError(f"{text!r} has no UTC offset; write for example 2026-11-22T09:00:00+09:00.")
+    try:
+        return moment.timestamp()
+    except (OverflowError, ValueError):
+        raise ClockError("The clock cannot go beyond the year 2100.") from None
+
+
+def parse_scale(value: object) -> float:
+    """Return how many virtual seconds pass in a real one. Raises ClockError unless it is a number greater than zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ClockError(f"The scale of the clock cannot be {str(value)[:100]!r}; write a number, for example 60.")
+    return _finite(value)
+
+
+def _finite(value: float) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ClockError("A time, a duration or a scale must be a number that is not endless.")
+    return number
+
+
+def read_anchor(content: object) -> tuple[float, float, float]:
+    """Return virtual, real and scale as a clock file has them. Raises ValueError for any other content."""
+    if not isinstance(content, dict):
+        raise ValueError("not an object")
+    found = (content.get("virtual"), content.get("real"), content.get("scale", 1.0))
+    if not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in found):
+        raise ValueError("virtual, real and scale must be numbers")
+    virtual, real, scale = (_finite(one) for one in found if one is not None)
+    return virtual, real, scale
 
 
 class _Pretence(threading.local):
@@ -86,7 +122,7 @@ class Clock:
             return self._pretence.moment
         self._reload()
         virtual, real, scale = self._anchor
-        return virtual + (time.time() - real) * scale
+        return min(virtual + (time.time() - real) * scale, LATEST)
 
     @property
     def pretended(self) -> float | None:
@@ -108,14 +144,16 @@ class Clock:
         return self._anchor[2]
 
     def advance(self, seconds: float) -> None:
-        """Move forward by `seconds`. Raises ClockError when negative."""
-        if seconds < 0:
+        """Move forward by `seconds`. Raises ClockError when negative, or too far."""
+        if not seconds >= 0:
             raise ClockError("The clock cannot go backwards.")
         self.set(self.time() + seconds)
 
     def set(self, moment: float) -> None:
-        """Move to `moment` (epoch seconds). Raises ClockError when it lies in the past."""
+        """Move to `moment` (epoch seconds). Raises ClockError when it lies in the past, or beyond the year 2100."""
         with self._lock:
+            if not moment <= LATEST:
+                raise ClockError("The clock cannot go beyond the year 2100.")
             # Half a second of grace: a caller that read the time and posts it back is not going backwards.
             if moment < self.time() - 0.5:
                 raise ClockError("The clock cannot go backwards.")
@@ -125,8 +163,8 @@ class Clock:
 
     def set_scale(self, scale: float) -> None:
         """Let `scale` virtual seconds pass per real second from now on. Raises ClockError unless positive."""
-        if scale <= 0:
-            raise ClockError("The scale of the clock must be greater than zero.")
+        if not 0 < scale <= _SCALE_MAX:
+            raise ClockError("The scale of the clock must be greater than zero, and at most 10,000,000.")
         with self._lock:
             self._anchor = (self.time(), time.time(), scale)
             self._write()
@@ -140,9 +178,9 @@ class Clock:
             if key == self._seen:
                 return
             content = json.loads(self._file.read_bytes())
-            self._anchor = (float(content["virtual"]), float(content["real"]), float(content.get("scale", 1.0)))
+            self._anchor = read_anchor(content)
             self._seen = key
-        except (FileNotFoundError, KeyError, ValueError):
+        except (FileNotFoundError, ValueError):
             # Another process may be between writing and renaming; the last known time stays valid.
             return
 

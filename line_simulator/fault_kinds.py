@@ -44,6 +44,9 @@ API_FAULTS: Final[dict[str, str]] = {
     "transcoding_slow": "a video or sound is still being prepared: status processing, and 202 without content",
     "transcoding_failed": "the preparation of a video or sound failed: status failed, and 404 without content",
     "insight_unready": "statistics say that they are not ready yet",
+    "audience_failed": "the audience, or the upload into one, is accepted and fails",
+    "narrowcast_failed": "the narrowcast is accepted and fails with the errorCode `code` (1)",
+    "narrowcast_slow": "the narrowcast is accepted and waits `seconds` longer",
     "next_token_expired": "400 for a page asked for by a continuation token, as after a day",
 }
 WEBHOOK_FAULTS: Final[dict[str, str]] = {
@@ -73,13 +76,26 @@ WEBHOOK_FAULTS: Final[dict[str, str]] = {
     "webhook_stopped": "not sent while the rule stands, as when LINE suspends the webhooks of a server that keeps failing",
 }
 # What goes wrong in LINE Login and account linking; the areas ask Faults.struck for them.
-LOGIN_FAULTS: Final[dict[str, str]] = {}
+LOGIN_FAULTS: Final[dict[str, str]] = {
+    "login_denied": "the person agrees, and the app is told ACCESS_DENIED",
+    "login_state_lost": "the way back carries another state and an invalid code, as after an automatic login that failed",
+    "login_code_reused": "the code on the way back has been used already",
+    "id_token_wrong_audience": "the ID token is for another channel",
+    "id_token_wrong_issuer": "the ID token comes from elsewhere",
+    "id_token_wrong_nonce": "the ID token carries another nonce",
+    "id_token_wrong_algorithm": "the ID token is unsigned, alg none",
+    "id_token_bad_signature": "the ID token is signed with another secret",
+    "id_token_expired": "the ID token has expired an hour ago",
+    "link_failed": "the owner agrees to link the account, and the event says failed",
+    "link_no_webhook": "the owner agrees to link the account, and no event is sent",
+}
 # What goes wrong in other areas; they ask Faults.struck for them.
 AREA_FAULTS: Final[dict[str, str]] = {}
 FAULTS: Final = {**API_FAULTS, **WEBHOOK_FAULTS, **LOGIN_FAULTS, **AREA_FAULTS}
 
 TOKEN_OPERATIONS: Final = frozenset({"issueStatelessChannelToken", "issueChannelTokenByJWT", "issueChannelToken"})
 _CONTENT_OPERATIONS: Final = frozenset({"getMessageContent", "getMessageContentPreview", "getMessageContentTranscodingByMessageId"})
+_AUDIENCE_MAKERS: Final = ("/upload", "/upload/byFile", "/click", "/imp")
 # These kinds strike only here, whatever the other conditions say.
 SCOPES: Final[dict[str, frozenset[str]]] = {
     "token_slow": TOKEN_OPERATIONS,
@@ -87,6 +103,11 @@ SCOPES: Final[dict[str, frozenset[str]]] = {
     "transcoding_slow": _CONTENT_OPERATIONS,
     "transcoding_failed": _CONTENT_OPERATIONS,
     "gone": _CONTENT_OPERATIONS | {"closeCoupon"},
+    "narrowcast_failed": frozenset({"narrowcast"}),
+    "narrowcast_slow": frozenset({"narrowcast"}),
+    "audience_failed": frozenset(
+        operation_id for _, path, operation_id in OPERATIONS if "/audienceGroup/" in path and path.endswith(_AUDIENCE_MAKERS)
+    ),
     "insight_unready": frozenset(
         operation_id for _, path, operation_id in OPERATIONS if "/insight/" in path or path.startswith("/v2/bot/message/delivery/")
     ),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
 from line_simulator.fault_kinds import API_FAULTS, FAULTS, SCOPES, WEBHOOK_FAULTS
+from line_simulator.fault_kinds import LOGIN_FAULTS as LOGIN_FAULTS
 
 _SECONDS_MAX: Final = 86_400.0
 _COUNT_MAX: Final = 10_000
@@ -106,6 +107,10 @@ class Faults:
         return self._first(
             lambda rule: rule.kind == kind and (rule.channel is None or (channel is not None and rule.channel in channel))
         )
+
+    def for_login(self, kinds: tuple[str, ...], channel: tuple[str, str]) -> str:
+        """Return which of these kinds of LOGIN_FAULTS applies now, or nothing."""
+        return next((kind for kind in kinds if self.struck(kind, channel) is not None), "")
 
     def _first(self, fits: Callable[[Fault], bool]) -> Fault | None:
         if not self._rules:

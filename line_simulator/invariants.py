@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from line_simulator.api.sending import TALKED_SECONDS
 from line_simulator.group_chats import all_posts
+from line_simulator.narrowcast_book import NarrowcastBook
 from line_simulator.state import Channel, Chat, Friendship, Sending, Via, World
 
 
@@ -33,6 +34,7 @@ class _Seen:
     billed: Counter[str] = field(default_factory=Counter)
     daily: Counter[str] = field(default_factory=Counter)
     sendings: dict[int, tuple[Sending, str]] = field(default_factory=dict)
+    reached: Counter[int] = field(default_factory=Counter)
     months: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -54,13 +56,12 @@ def check(world: World, *, unique_content: bool = False) -> Verdict:
                 delivered += sum(sending.count for sending in inbox)
                 for sending in inbox:
                     _count(world, found, sending, user_id)
-                broken += _repeated_keys(channel, user_id, inbox)
+                broken += _repeated(channel, user_id, inbox)
                 broken += _unreachable(channel, user_id, chat)
                 repeated += _repeated_content(channel, user_id, inbox, marks)
-            for user_id, sending in all_posts(world, channel):
-                delivered += sending.count
-                _count(world, found, sending, user_id)
+            delivered += _check_groups(world, channel, found, broken)
             broken += _quota(channel, found)
+            broken += _narrowcasts(world, channel, found)
             broken += _daily(channel, found)
             broken += _reply_tokens(world, channel, found)
     if unique_content:
@@ -74,12 +75,24 @@ def _count(world: World, found: _Seen, sending: Sending, user_id: str) -> None:
         day = f"{world.tokyo(sending.at):%Y%m%d}"
         dates = found.months[sending.sequence] = (day[:6], f"{day}/{sending.via}")
         found.sendings[sending.sequence] = (sending, user_id)
+    found.reached[sending.sequence] += 1
     if sending.via is not Via.REPLY:
         found.billed[dates[0]] += 1
     found.daily[dates[1]] += 1
 
 
-def _repeated_keys(channel: Channel, user_id: str, inbox: list[Sending]) -> list[str]:
+def _check_groups(world: World, channel: Channel, found: _Seen, broken: list[str]) -> int:
+    """Count what was sent to groups, each member for one; returns how many messages members received."""
+    posts: dict[str, list[Sending]] = {}
+    for user_id, sending in all_posts(world, channel):
+        posts.setdefault(user_id, []).append(sending)
+        _count(world, found, sending, user_id)
+    for user_id, sendings in posts.items():
+        broken += _repeated(channel, user_id, sendings)
+    return sum(sending.count for sendings in posts.values() for sending in sendings)
+
+
+def _repeated(channel: Channel, user_id: str, inbox: list[Sending]) -> list[str]:
     if len(inbox) < 2:
         return []
     numbers = Counter(sending.sequence for sending in inbox)
@@ -163,6 +176,29 @@ def _quota(channel: Channel, found: _Seen) -> list[str]:
         for month in sorted({*found.billed, *channel.used})
         if channel.used.get(month, 0) != found.billed[month]
     ]
+
+
+def _narrowcasts(world: World, channel: Channel, found: _Seen) -> list[str]:
+    """Compare what narrowcasts hold back and say they delivered with the account's books and with people's chats."""
+    told, held = [], Counter[str]()
+    for one in world.part(NarrowcastBook).narrowcasts.values():
+        if one.channel_id != channel.id:
+            continue
+        held[one.month] += one.reserved
+        if one.reserved and not one.running:
+            told.append(f"Narrowcast {one.request_id} of {channel.name} is over but still reserves {one.reserved} messages.")
+        if one.phase == "succeeded" and one.success != found.reached[one.sequence]:
+            got = found.reached[one.sequence]
+            told.append(
+                f"Narrowcast {one.request_id} of {channel.name} tells of {one.success} deliveries, but {got} chats hold it."
+            )
+    for month in sorted({*held, *channel.reserved}):
+        if channel.reserved.get(month, 0) != held[month]:
+            told.append(
+                f"{channel.name} reserves {channel.reserved.get(month, 0)} messages in {month}, "
+                f"but its narrowcasts hold {held[month]}."
+            )
+    return told
 
 
 def _daily(channel: Channel, found: _Seen) -> list[str]:

@@ -146,6 +146,13 @@ class People:
             self._world.emit(channel, self._event(channel, user_id, "message", {"message": content}, replyable=True))
             return message_id
 
+    def show(self, person: PersonRecord, channel: Channel, message: JsonObject) -> None:
+        """Put a message of the person into the chat without telling the account, as LIFF apps may."""
+        with self._world.lock:
+            _, chat = self._chat(person, channel)
+            self._may_talk(person, channel, chat)
+            self._keep(chat, str(self._world.ids.message_ids(1)), message)
+
     def postback(
         self,
         person: PersonRecord,

@@ -15,6 +15,7 @@ from line_simulator.pages import walking
 from line_simulator.pages.browser import PERSON_COOKIE, Browser, Page
 from line_simulator.pages.dialogs import PATH as DIALOG_PATH
 from line_simulator.exchange import SimulatorError
+from line_simulator.happenings import beacon, image_set, unsend
 from line_simulator.people import People
 from line_simulator.state import Channel, JsonObject, PersonRecord, Received, World
 
@@ -86,6 +87,19 @@ class Person:
     def send(self, channel: Channel, message: JsonObject, data: bytes = b"") -> str:
         """Send another kind of message: {"type": "image"} with bytes, sticker, location, … Returns the message id."""
         return self._people.say(self.record, channel, message, data)
+
+    def send_images(self, channel: Channel, images: list[bytes]) -> list[str]:
+        """Send several images chosen together: a webhook for each, with an imageSet. Returns the message ids."""
+        messages = image_set(self._world, len(images))
+        return [self.send(channel, message, data) for message, data in zip(messages, images, strict=True)]
+
+    def unsend(self, channel: Channel, message_id: str) -> None:
+        """Take a message back. Raises SimulatorError if the person said no such message."""
+        unsend(self._world, self.record, channel, message_id)
+
+    def beacon(self, channel: Channel, hwid: str, kind: str = "enter", dm: str | None = None) -> None:
+        """Come near a LINE Beacon; kind: enter, banner or stay. Raises SimulatorError unless the person is a friend."""
+        beacon(self._world, self.record, channel, hwid, kind, dm)
 
     def postback(self, channel: Channel, data: str, params: dict[str, str] | None = None) -> None:
         """Send a postback."""

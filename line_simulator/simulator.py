@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from line_simulator import invariants
+from line_simulator import awaiting, invariants
 from line_simulator.actors import Actors, Group
 from line_simulator.api.dispatch import Api
 from line_simulator.audience_book import Audience, add_audience
@@ -23,6 +23,8 @@ from line_simulator.control.door import Control
 from line_simulator.objects.demographics import crowd_attributes
 from line_simulator.exchange import Request, Response
 from line_simulator.faults import Fault, Faults
+from line_simulator.group import GroupChat
+from line_simulator.happenings import account_event
 from line_simulator.group_chats import GroupChats, all_posts
 from line_simulator.habits import Habits
 from line_simulator.journal import Call, Journal
@@ -71,6 +73,7 @@ class LineSimulator(Console):
         self.journal = Journal(settings.journal_size)
         self.webhook_queue = Webhooks(self.world, self.faults)
         self.people = People(self.world)
+        self.group_chats = GroupChats(self.world)
         self.actors = Actors(self)
         self.api = Api(self.world, self.webhook_queue, self.faults, self.limits, self.journal)
         self._control = Control(self)
@@ -256,6 +259,44 @@ class LineSimulator(Console):
     def send_events(self, channel: Channel, events: list[JsonObject]) -> Delivery:
         """Deliver one webhook body with exactly these events, signed."""
         return self.webhook_queue.send(channel, events)
+
+    def group(self, name: str, members: Iterable[Person] = (), channel: Channel | None = None, **attributes: Any) -> GroupChat:
+        """Return the group chat of this name, created if need be, with these members and this account in it.
+
+        attributes: picture_url; is_room True for a room, the older kind without a name of its own.
+        """
+        record = self.group_chats.add(name, [one.record for one in members], **attributes)
+        if channel is not None:
+            self.group_chats.invite(record, channel)
+        return GroupChat(record, self.group_chats)
+
+    def room(self, name: str, members: Iterable[Person] = (), channel: Channel | None = None) -> GroupChat:
+        """Return the room that tests call by this name, created if need be; see group()."""
+        return self.group(name, members, channel, is_room=True)
+
+    def account_event(self, channel: Channel, kind: str, person: Person | None = None, **details: Any) -> None:
+        """Tell an account what no person did: botSuspended, module, delivery, …; see happenings.ACCOUNT_EVENTS."""
+        account_event(self.world, channel, kind, person.record if person else None, **details)
+
+    def limit(self, operation: str, calls: int, seconds: float = 1) -> None:
+        """Set the rate limit of one operation: at most `calls` in `seconds`. Raises SimulatorError for what is no limit."""
+        self.limits.set(operation, calls, seconds)
+
+    def await_event(self, kind: str, timeout: float = 10.0, channel: Channel | str | None = None, after: int = 0) -> Delivery:
+        """Return the first webhook (later than number `after`) with an event of this type that was answered 2xx.
+
+        channel: its id or name. Raises TimeoutError after `timeout` real seconds.
+        """
+        return awaiting.event(self.webhook_queue, kind, timeout, self._channel_id(channel), after)
+
+    def await_call(
+        self, operation: str, timeout: float = 10.0, channel: Channel | str | None = None, after: int = 0
+    ) -> tuple[int, Call]:
+        """Return number and content of the first call (later than number `after`) of this operationId; else as await_event."""
+        return awaiting.call(self.journal, operation, timeout, self._channel_id(channel), after)
+
+    def _channel_id(self, channel: Channel | str | None) -> str | None:
+        return self.world.channel(channel).id if isinstance(channel, str) else channel.id if channel else None
 
     def fault(self, kind: str, **conditions: Any) -> Fault:
         """Add a fault; see faults.FAULTS for kinds and faults.Fault for conditions."""

@@ -107,6 +107,7 @@ def describe(world: World) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "sequence": state.sequence,
+        "last_message": world.ids.last_message,
         "person_count": state.person_count,
         "people": [asdict(person) for person in state.people.values()],
         "channels": channels,
@@ -137,6 +138,7 @@ def restore(world: World, content: dict[str, Any]) -> None:
     """Fill an empty world with what `describe` returned."""
     state = world.state
     state.sequence, state.person_count = content["sequence"], content["person_count"]
+    world.ids.skip_messages_past(content.get("last_message", 0))
     for plain in content["people"]:
         person = PersonRecord(**plain)
         state.people[person.id] = state.names[person.name] = person

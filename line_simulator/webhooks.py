@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import heapq
-import hmac
-import http.client
 import json
 import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Final
 
+from line_simulator.disturbances import Parcel, disturbed, parcel
 from line_simulator.faults import Fault, Faults
 from line_simulator.state import Channel, JsonObject, World
+from line_simulator.wire import Outcome, encode, post, sign
 
-# Every event that may carry a reply token carries it here (line-openapi webhook.yml).
-USER_AGENT = "LineBotWebhook/2.0"
-_REORDER_SECONDS = 1.0
+_REORDER_SECONDS: Final = 1.0
+_BATCH: Final = 5
+_LOG_SIZE: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +35,31 @@ class Attempt:
 
 @dataclass(slots=True)
 class Delivery:
-    """One webhook body on its way. `state` is waiting, delivered, failed, lost or not_sent."""
+    """One webhook body on its way. `state` is waiting, delivered, failed, lost, stopped or not_sent."""
 
     id: int
     channel_id: str
-    body: bytes
-    signature: str
-    events: tuple[str, ...]
     lane: str
     created_at: float
-    reply_tokens: tuple[str, ...] = ()
+    parcel: Parcel
     state: str = "waiting"
     fault: str = ""
     attempts: list[Attempt] = field(default_factory=list)
+
+    @property
+    def body(self) -> bytes:
+        """The raw body."""
+        return self.parcel.body
+
+    @property
+    def signature(self) -> str | None:
+        """What x-line-signature says; None when the header is missing."""
+        return self.parcel.signature
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The types of the events in the body."""
+        return self.parcel.events
 
     def describe(self) -> dict[str, Any]:
         """Return the delivery as JSON values."""
@@ -79,53 +88,12 @@ class Delivery:
         }
 
 
-def sign(secret: str, body: bytes) -> str:
-    """Return x-line-signature: Base64 of HMAC-SHA256 over the raw body."""
-    return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode("ascii")
+@dataclass(slots=True)
+class _Batch:
+    """Events of one channel that wait to be sent in one body."""
 
-
-def encode(channel: Channel, events: list[JsonObject], *, escaped: bool = False) -> bytes:
-    """Return the raw body for these events."""
-    content = {"destination": channel.bot_user_id, "events": events}
-    return json.dumps(content, ensure_ascii=escaped, separators=(",", ":")).encode("utf-8", "surrogatepass")
-
-
-def post(url: str, body: bytes, signature: str, timeout: float) -> tuple[int, str, float]:
-    """POST one webhook; returns status (0 for none), LINE's reason, and milliseconds.
-
-    Reasons: OK, COULD_NOT_CONNECT, REQUEST_TIMEOUT, ERROR_STATUS_CODE, UNCLASSIFIED (TestWebhookEndpointResponse.reason).
-    """
-    started = time.perf_counter()
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    headers = {
-        "Content-Type": "application/json; charset=utf-8",
-        "User-Agent": USER_AGENT,
-        "x-line-signature": signature,
-        "Connection": "close",
-    }
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=timeout)
-    status, reason = 0, "UNCLASSIFIED"
-    try:
-        connection.connect()
-        left = timeout - (time.perf_counter() - started)
-        if connection.sock is not None:
-            connection.sock.settimeout(max(left, 0.001))
-        connection.request("POST", target, body, headers)
-        response = connection.getresponse()
-        response.read()
-        status = response.status
-        reason = "OK" if 200 <= status < 300 else "ERROR_STATUS_CODE"
-    except TimeoutError:
-        reason = "REQUEST_TIMEOUT"
-    except OSError:
-        reason = "COULD_NOT_CONNECT"
-    except (http.client.HTTPException, ValueError):
-        reason = "UNCLASSIFIED"
-    finally:
-        connection.close()
-    return status, reason, (time.perf_counter() - started) * 1000
+    events: list[JsonObject] = field(default_factory=list)
+    wanted: int = _BATCH
 
 
 class Webhooks:
@@ -135,8 +103,10 @@ class Webhooks:
         self._world = world
         self._faults = faults
         self._lanes: dict[tuple[str, int], queue.SimpleQueue[Delivery | None]] = {}
-        self._log: deque[Delivery] = deque(maxlen=20_000)
+        self._log: deque[Delivery] = deque(maxlen=_LOG_SIZE)
         self._held: dict[str, Delivery] = {}
+        self._batches: dict[str, _Batch] = {}
+        self._failing: dict[str, float] = {}
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._changed = threading.Condition()
         self._timer: threading.Thread | None = None
@@ -147,28 +117,28 @@ class Webhooks:
     def emit(self, channel: Channel, event: JsonObject) -> None:
         """Queue one event, with whatever fault is in force for it."""
         fault = self._faults.for_webhook(str(event.get("type")), (channel.id, channel.name))
-        events, escaped = _disturbed(event, fault)
-        delivery = self._delivery(channel, events, escaped=escaped)
-        delivery.fault = fault.kind if fault else ""
+        if fault is not None and fault.kind == "webhook_batch":
+            self._collect(channel, event, fault)
+            return
+        for events in disturbed(event, fault, self._world.ids):
+            delivery = self._delivery(channel, events, fault, event)
+            self._dispatch(channel, delivery, fault)
+
+    def _dispatch(self, channel: Channel, delivery: Delivery, fault: Fault | None) -> None:
         match delivery.fault:
-            case "webhook_wrong_destination":
-                body = delivery.body.replace(channel.bot_user_id.encode(), ("U" + "f" * 32).encode(), 1)
-                delivery.body, delivery.signature = body, sign(channel.secret, body)
-            case "webhook_bad_signature":
-                delivery.signature = sign("0" * 32, delivery.body)
             case "webhook_lost":
                 delivery.state = "lost"
-                return
+            case "webhook_stopped":
+                delivery.state = "stopped"
             case "webhook_delay":
                 self._after(fault.seconds if fault else 0.0, lambda: self._put(delivery))
-                return
             case "webhook_reorder":
                 self._hold(channel, delivery)
-                return
-        self._put(delivery)
-        if delivery.fault == "webhook_duplicate":
-            self._put(self._copy(delivery))
-        self._release(channel.id)
+            case _:
+                self._put(delivery)
+                if delivery.fault == "webhook_duplicate":
+                    self._put(self._copy(delivery))
+                self._release(channel.id)
 
     def send(self, channel: Channel, events: list[JsonObject]) -> Delivery:
         """Queue one body with exactly these events, untouched by faults."""
@@ -191,9 +161,11 @@ class Webhooks:
             return list(self._log)
 
     def clear(self) -> None:
-        """Forget the log; what is on its way still goes out."""
+        """Forget the log and what is held back; what is on its way still goes out."""
         with self._changed:
             self._log.clear()
+            self._batches.clear()
+            self._failing.clear()
 
     def wait(self, timeout: float) -> bool:
         """Wait until nothing is on its way; False after `timeout` real seconds."""
@@ -209,25 +181,29 @@ class Webhooks:
         for lane in lanes:
             lane.put(None)
 
-    def test(self, channel: Channel, url: str) -> tuple[int, str, float]:
+    def test(self, channel: Channel, url: str) -> Outcome:
         """Send LINE's connectivity check, a signed body without events, and return the outcome."""
         body = encode(channel, [])
-        return post(url, body, sign(channel.secret, body), self._world.settings.webhook_timeout_seconds)
+        return self._post(url, body, sign(channel.secret, body))
 
-    def _delivery(self, channel: Channel, events: list[JsonObject], *, escaped: bool = False) -> Delivery:
-        body = encode(channel, events, escaped=escaped)
-        source = events[-1].get("source") if events else None
+    def _post(self, url: str, body: bytes, signature: str | None, pause: float | None = None) -> Outcome:
+        settings = self._world.settings
+        return post(url, body, signature, settings.webhook_timeout_seconds, pause=pause, verify=settings.webhook_verify_tls)
+
+    def _delivery(
+        self, channel: Channel, events: list[JsonObject], fault: Fault | None = None, cause: JsonObject | None = None
+    ) -> Delivery:
+        cause = cause or (events[-1] if events else {})
+        source = cause.get("source")
         with self._changed:
             self.total += 1
             delivery = Delivery(
                 id=self.total,
                 channel_id=channel.id,
-                body=body,
-                signature=sign(channel.secret, body),
-                events=tuple(str(event.get("type")) for event in events),
                 lane=str(source.get("userId", "")) if isinstance(source, dict) else "",
                 created_at=self._world.clock.time(),
-                reply_tokens=tuple(event["replyToken"] for event in events if "replyToken" in event),
+                parcel=parcel(channel, events, fault),
+                fault=fault.kind if fault else "",
             )
             self._log.append(delivery)
         return delivery
@@ -235,16 +211,7 @@ class Webhooks:
     def _copy(self, original: Delivery) -> Delivery:
         with self._changed:
             self.total += 1
-            again = Delivery(
-                id=self.total,
-                channel_id=original.channel_id,
-                body=original.body,
-                signature=original.signature,
-                events=original.events,
-                lane=original.lane,
-                created_at=self._world.clock.time(),
-                reply_tokens=original.reply_tokens,
-            )
+            again = replace(original, id=self.total, created_at=self._world.clock.time(), state="waiting", fault="", attempts=[])
             self._log.append(again)
         return again
 
@@ -284,17 +251,18 @@ class Webhooks:
             delivery.state = "not_sent"
             return
         now = self._world.clock.time()
-        for token in delivery.reply_tokens:
+        for token in delivery.parcel.reply_tokens:
             held = self._world.state.reply_tokens.get(token)
             if held is not None:
                 # One minute counts from each delivery, until twenty after the event (Messaging API, Send reply message).
                 held.received_at = now
-        timeout = self._world.settings.webhook_timeout_seconds
-        status, reason, latency = post(channel.webhook_url, delivery.body, delivery.signature, timeout)
-        delivery.attempts.append(Attempt(now, status, reason, latency))
-        if reason == "OK":
+        outcome = self._post(channel.webhook_url, delivery.body, delivery.signature, delivery.parcel.pause)
+        delivery.attempts.append(Attempt(now, outcome.status, outcome.reason, outcome.latency_ms))
+        if outcome.reason == "OK":
             delivery.state = "delivered"
+            self._failing.pop(channel.id, None)
             return
+        self._suspend(channel, now)
         delays = self._world.settings.redelivery_delays
         tries = len(delivery.attempts)
         if not channel.redelivery or tries > len(delays):
@@ -302,12 +270,46 @@ class Webhooks:
             return
         self._after(delays[tries - 1], lambda: self._redeliver(delivery, channel))
 
+    def _suspend(self, channel: Channel, now: float) -> None:
+        """Switch the webhooks of a server off that has failed for long, if the settings say so; LINE does not say when."""
+        since = self._failing.setdefault(channel.id, now)
+        limit = self._world.settings.webhook_suspend_seconds
+        if limit is not None and now - since >= limit:
+            channel.webhook_active = False
+
     def _redeliver(self, delivery: Delivery, channel: Channel) -> None:
-        content = json.loads(delivery.body)
+        try:
+            content = json.loads(delivery.body)
+        except ValueError:
+            # A body that a fault made unreadable is repeated as it is.
+            self._put(delivery)
+            return
         for event in content["events"]:
             event["deliveryContext"] = {"isRedelivery": True}
-        delivery.body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-        delivery.signature = sign(channel.secret, delivery.body)
+        body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        delivery.parcel = replace(delivery.parcel, body=body, signature=sign(channel.secret, body))
+        self._put(delivery)
+
+    def _collect(self, channel: Channel, event: JsonObject, fault: Fault) -> None:
+        with self._changed:
+            batch = self._batches.get(channel.id)
+            is_new = batch is None
+            if batch is None:
+                batch = self._batches[channel.id] = _Batch(wanted=fault.count or _BATCH)
+            batch.events.append(event)
+            is_full = len(batch.events) >= batch.wanted
+        if is_full:
+            self._let_go(channel, batch)
+        elif is_new:
+            self._after(fault.seconds, lambda: self._let_go(channel, batch))
+
+    def _let_go(self, channel: Channel, batch: _Batch) -> None:
+        with self._changed:
+            if self._batches.get(channel.id) is not batch:
+                return
+            del self._batches[channel.id]
+        delivery = self._delivery(channel, batch.events)
+        delivery.fault = "webhook_batch"
         self._put(delivery)
 
     def _hold(self, channel: Channel, delivery: Delivery) -> None:
@@ -346,26 +348,3 @@ class Webhooks:
                 act = heapq.heappop(self._later)[2]
             act()
             self._settle()
-
-
-def _disturbed(event: JsonObject, fault: Fault | None) -> tuple[list[JsonObject], bool]:
-    """Return the events to send instead of `event`, and whether to escape non-ASCII characters."""
-    if fault is None:
-        return [event], False
-    changed = dict(event)
-    match fault.kind:
-        case "webhook_unknown_event":
-            stranger = {**event, "type": "linesimUnknown", "webhookEventId": event["webhookEventId"][:-1] + "0"}
-            stranger.pop("replyToken", None)
-            return [stranger, event], False
-        case "webhook_extra_fields":
-            changed["linesimExtra"] = {"nested": [1, 2, 3]}
-            changed["source"] = {**event.get("source", {"type": "user"}), "linesimExtra": True}
-        case "webhook_no_user_id":
-            changed["source"] = {"type": "user"}
-        case "webhook_no_is_unblocked":
-            changed.pop("follow", None)
-        case "webhook_standby":
-            changed["mode"] = "standby"
-            changed.pop("replyToken", None)
-    return [changed], fault.kind == "webhook_escaped"

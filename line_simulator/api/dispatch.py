@@ -10,15 +10,17 @@ from line_simulator.api.rich_menus import RichMenus
 from line_simulator.api.narrowcasts import Narrowcasts
 from line_simulator.api.audiences import Audiences
 from line_simulator.api.insights import Insights
+from line_simulator.api.demographics import Demographics
 from line_simulator.api.coupons import Coupons
 from line_simulator.api.memberships import Memberships
+from line_simulator.api.contents import Contents
 from line_simulator.api.groups import Groups
-from line_simulator.api.login import Login
+from line_simulator.api.login import Login, login_meaning
 from line_simulator.api.liff import Liff
 from line_simulator.api.marketplace import Marketplace
 from line_simulator.api.calls import Area, Context, Operation, Reads
 from line_simulator.api.limits import Limits
-from line_simulator.api.operations import OPERATIONS
+from line_simulator.api.operations import EXTRA, OPERATIONS, PAGES, SHARED
 from line_simulator.api.routes import Match, Routes
 from line_simulator.api.sending import Sender
 from line_simulator.api.tokens import Tokens
@@ -43,20 +45,25 @@ class Api:
         self._limits = limits
         self._journal = journal
         self._routes = Routes()
-        self._tokens = Tokens(world)
+        self.tokens = Tokens(world)
+        login = Login(world, self.tokens, faults)
+        narrowcasts = Narrowcasts(world)
+        self.resume = narrowcasts.resume
         areas: tuple[Area, ...] = (
-            self._tokens,
+            self.tokens,
             Sender(world),
             Accounts(world, webhooks),
             RichMenus(world),
-            Narrowcasts(world),
+            narrowcasts,
             Audiences(world),
+            Demographics(world),
             Insights(world),
             Coupons(world),
             Memberships(world),
             Groups(world),
-            Login(world),
-            Liff(world),
+            Contents(world),
+            login,
+            Liff(world, self.tokens, login),
             Marketplace(world),
         )
         self._operations: dict[str, Operation] = {}
@@ -83,8 +90,8 @@ class Api:
         return response
 
     def coverage(self) -> list[dict[str, str]]:
-        """Return every operation of LINE's specification with how far it is simulated: full, partial or none."""
-        return [self._describe(*one) for one in OPERATIONS]
+        """Return every operation of LINE's specification, and those of LINE Login and LIFF, with how far it is simulated: full, partial or none."""
+        return [self._describe(*one) for one in OPERATIONS + EXTRA + SHARED]
 
     def _describe(self, method: str, path: str, operation_id: str) -> dict[str, str]:
         known = self._operations.get(operation_id)
@@ -107,13 +114,14 @@ class Api:
                 error.headers["Allow"] = ", ".join(match.allowed)
                 raise error
             raise ApiError(404, "Not found")
-        call.operation_id, call.parameters = match.operation_id, match.parameters
+        call.operation_id = login_meaning(self._world, match.operation_id, request)
+        call.parameters = match.parameters
         operation = self._operations.get(call.operation_id)
         call.fault = asked_fault(request.headers.get("x-linesim-fault", ""))
         try:
             if operation is None or operation.account:
                 with self._world.lock:
-                    call.channel = self._tokens.authenticate(request.headers.get("authorization"))
+                    call.channel = self.tokens.authenticate(request.headers.get("authorization"))
         finally:
             call.fault = call.fault or self._fault(call)
         self._strike_before(call)
@@ -140,6 +148,8 @@ class Api:
 
     def _fault(self, call: Context) -> Fault | None:
         request, channel = call.request, (call.channel.id, call.channel.name) if call.channel else None
+        if call.operation_id in PAGES:
+            return None
         paged = "start=" in request.query
         return self._faults.for_call(request.method, request.path, channel, call.operation_id, paged=paged)
 
@@ -159,7 +169,7 @@ class Api:
                 method=request.method,
                 path=request.path,
                 query=request.query,
-                channel_id=call.channel.id if call.channel else None,
+                channel_id=call.channel.id if call.channel else call.client_id or None,
                 status=response.status,
                 request_id=call.request_id,
                 retry_key=request.headers.get("x-line-retry-key"),

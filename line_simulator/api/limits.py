@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from difflib import get_close_matches
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from line_simulator.api.operations import OPERATIONS
+from line_simulator.api.operations import EXTRA, OPERATIONS
+from line_simulator.exchange import SimulatorError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,25 @@ class Limits:
             allowed = left >= 1.0
             self._buckets[key] = (left - 1.0 if allowed else left, now)
             return allowed
+
+    def set(self, operation_id: str, calls: Any, seconds: Any) -> None:
+        """Override the limit of an operation, with a full bucket. Raises SimulatorError for what is no limit."""
+        known = [one[2] for one in OPERATIONS + EXTRA]
+        if operation_id not in known:
+            close = ", ".join(get_close_matches(operation_id, known)) or "those of GET /_sim/coverage"
+            raise SimulatorError(f"There is no operation {operation_id!r}; known are {close}.")
+        numbers = isinstance(calls, int) and isinstance(seconds, (int, float)) and not isinstance(calls, bool)
+        if not numbers or not 0 < calls <= 1_000_000 or not 0 < seconds <= 86_400:
+            raise SimulatorError("calls must be a whole number from 1 to 1,000,000, seconds a number up to 86,400.")
+        with self._lock:
+            self.rates[operation_id] = Rate(calls, seconds)
+            self._buckets = {key: value for key, value in self._buckets.items() if key[1] != operation_id}
+
+    def restore(self) -> None:
+        """Go back to LINE's limits, with full buckets."""
+        with self._lock:
+            self.unlimited, self.rates = False, dict(RATES)
+            self._buckets.clear()
 
     def clear(self) -> None:
         """Refill all buckets."""

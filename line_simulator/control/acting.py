@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 from line_simulator.control.describe import describe_channel, describe_page, describe_person
-from line_simulator.control.values import Answer, Verb, check_tappable, need, need_object, number_of, snake
+from line_simulator.control.values import Answer, Verb, bytes_of, check_tappable, message_of, need, need_object, number_of, snake
 from line_simulator.exchange import SimulatorError
 from line_simulator.state import Channel, JsonObject, PersonRecord, Received
 
@@ -29,6 +27,7 @@ class Acting:
             ("GET", "/_sim/people"): self._people,
             ("POST", "/_sim/people"): self._add_person,
             ("POST", "/_sim/crowd"): self._crowd,
+            ("POST", "/_sim/audiences"): self._add_audience,
         }
 
     def verbs(self) -> dict[str, Verb]:
@@ -75,6 +74,16 @@ class Acting:
             self._line.people.follow(person, self._line.world.channel(str(key)))
         return describe_person(self._line.world, person)
 
+    def _add_audience(self, body: JsonObject, _: dict[str, str]) -> Any:
+        """An audience from elsewhere: {"channel", "name", "userIds"} and perhaps "kind", "route", "shared"."""
+        user_ids = need(body, "userIds")
+        if not isinstance(user_ids, list) or not all(isinstance(one, str) for one in user_ids):
+            raise SimulatorError("userIds must be a list of user ids.")
+        channel, name = self._line.world.channel(str(need(body, "channel"))), str(need(body, "name"))
+        extra = {key: str(body[key]) for key in ("kind", "route") if key in body}
+        made = self._line.audience(channel, name, user_ids, shared=body.get("shared") is True, **extra)
+        return {"audienceGroupId": made.id}
+
     def _crowd(self, body: JsonObject, _: dict[str, str]) -> Any:
         count = need(body, "count")
         if not isinstance(count, int) or not 0 < count <= 1_000_000:
@@ -84,14 +93,7 @@ class Acting:
         return {"count": len(ids), "first": ids[0], "last": ids[-1]}
 
     def _say(self, person: PersonRecord, channel: Channel, body: JsonObject) -> Any:
-        message = body["message"] if "message" in body else {"type": "text", "text": str(need(body, "text"))}
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise SimulatorError("message must be an object with a type.")
-        try:
-            data = base64.b64decode(str(body.get("data", "")), validate=True)
-        except binascii.Error:
-            raise SimulatorError("data must be Base64.") from None
-        return {"messageId": self._line.people.say(person, channel, message, data)}
+        return {"messageId": self._line.people.say(person, channel, message_of(body), bytes_of(body))}
 
     def _postback(self, person: PersonRecord, channel: Channel, body: JsonObject) -> None:
         params = body.get("params")

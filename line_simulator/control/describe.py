@@ -20,6 +20,8 @@ def describe_channel(channel: Channel) -> JsonObject:
         "redelivery": channel.redelivery,
         "verified": channel.verified,
         "monthlyLimit": channel.monthly_limit,
+        "chatMode": channel.chat_mode,
+        "pictureUrl": channel.picture_url,
         "friends": sum(chat.status == "friend" for chat in channel.chats.values()),
         "used": channel.used,
     }
@@ -36,6 +38,7 @@ def describe_message(received: Received) -> JsonObject:
         "via": received.via,
         "channel": received.channel_id,
         "userId": received.user_id,
+        "groupId": received.group_id or None,
     }
 
 

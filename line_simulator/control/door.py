@@ -13,11 +13,13 @@ from line_simulator.control.changing import Changing
 from line_simulator.control.crowd import Crowd
 from line_simulator.control.describe import describe_person
 from line_simulator.control.login import LoginDesk
+from line_simulator.control.groups import VERB_PATH, Gathering
 from line_simulator.control.looking import Looking
 from line_simulator.control.menus import IMAGE_PATH, Menus
 from line_simulator.control.phone import Phoning
 from line_simulator.control.selling import Selling
 from line_simulator.control.values import Answer, Verb
+from line_simulator.control.waiting import Waiting
 from line_simulator.exchange import Request, Response, SimulatorError, json_response
 from line_simulator.state import JsonObject
 
@@ -38,7 +40,8 @@ class Control:
         self._menus = Menus(line)
         acting, phoning, selling = Acting(line), Phoning(line), Selling(line)
         desk = LoginDesk(line)
-        self._verbs: dict[str, Verb] = {**desk.verbs(), **acting.verbs(), **phoning.verbs(), **selling.verbs(), **self._menus.verbs()}
+        self._gathering = Gathering(line)
+        self._verbs: dict[str, Verb] = {**desk.verbs(), **self._gathering.verbs(), **acting.verbs(), **phoning.verbs(), **selling.verbs(), **self._menus.verbs()}
         self._table: dict[tuple[str, str], Answer] = {
             **acting.routes(),
             **phoning.routes(),
@@ -48,6 +51,8 @@ class Control:
             **Changing(line).routes(),
             **Crowd(line).routes(),
             **desk.routes(),
+            **self._gathering.routes(),
+            **Waiting(line).routes(),
         }
 
     def handle(self, request: Request) -> Response:
@@ -69,6 +74,9 @@ class Control:
         verb = _PERSON_VERB.fullmatch(request.path)
         if request.method == "POST" and verb is not None:
             return lambda body, _: self._act(unquote(verb[1]), verb[2], body)
+        group = VERB_PATH.fullmatch(request.path)
+        if request.method == "POST" and group is not None:
+            return lambda body, _: self._gathering.act(group[1], group[2], body)
         replay = _REPLAY.fullmatch(request.path)
         if request.method == "POST" and replay is not None:
             return lambda _, __: self._looking.replay(int(replay[1]))
@@ -105,7 +113,7 @@ def _body(request: Request) -> JsonObject:
         return {}
     try:
         content = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SimulatorError("The body is not JSON.", 400) from None
     if not isinstance(content, dict):
         raise SimulatorError("The body must be a JSON object.", 400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any, Final
@@ -53,3 +54,30 @@ def check_tappable(action: JsonObject) -> None:
         raise SimulatorError(f"A {action['type']} action needs {name}.")
     if action.get("type") == "datetimepicker" and action.get("mode") not in ("date", "time", "datetime"):
         raise SimulatorError("The mode of a datetimepicker is date, time or datetime.")
+
+
+def message_of(body: JsonObject) -> JsonObject:
+    """Return what a person sends: the object under message, or a text message of text. Raises SimulatorError."""
+    message = body["message"] if "message" in body else {"type": "text", "text": str(need(body, "text"))}
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise SimulatorError("message must be an object with a type.")
+    return dict(message)
+
+
+def bytes_of(body: JsonObject) -> bytes:
+    """Return the bytes given as Base64 under data, none if there are none. Raises SimulatorError."""
+    try:
+        return base64.b64decode(str(body.get("data", "")), validate=True)
+    except ValueError:
+        raise SimulatorError("data must be Base64.") from None
+
+
+def seconds_of(query: JsonObject, name: str, default: float, most: float) -> float:
+    """Return a number of seconds from 0 to `most`. Raises SimulatorError."""
+    try:
+        value = float(query.get(name, default))
+    except (TypeError, ValueError, OverflowError):
+        value = -1.0
+    if not 0.0 <= value <= most:
+        raise SimulatorError(f"{name} must be a number of seconds from 0 to {most:g}.")
+    return value

@@ -118,7 +118,7 @@ def test_messages_status_invariants_and_coverage(sim: Sim, api: Any, hanako: Per
     assert sim("GET", "/_sim/status")[1]["pending_webhooks"] == 0
     assert sim("GET", "/_sim/invariants")[1]["ok"] is True
     levels = {one["operationId"]: one["level"] for one in sim("GET", "/_sim/coverage")[1]["operations"]}
-    assert (levels["multicast"], levels["pushMessage"], levels["narrowcast"]) == ("full", "partial", "none")
+    assert (levels["multicast"], levels["getMessageContentPreview"]) == ("full", "partial")
 
 
 def test_faults_clock_and_reset(sim: Sim, api: Any, hanako: Person, shop: Channel) -> None:

@@ -283,7 +283,7 @@ REFUSALS: list[tuple[str, str, Any, dict[str, str], int, str]] = [
     ("GET", "/v2/bot/profile/U123", None, {}, 400, "The value for the 'userId' parameter is invalid"),
     ("GET", f"/v2/bot/profile/{STRANGER}", None, {}, 404, "Not found"),
     ("POST", f"/v2/bot/user/{STRANGER}/linkToken", None, {}, 404, "Not found"),
-    ("GET", "/v2/bot/message/1/content", None, {}, 404, "Not found"),
+    ("GET", "/v2/bot/message/1/content", None, {}, 404, "not found"),
     ("GET", "/v2/bot/followers/ids?limit=1001", None, {}, 400, "The value for the 'limit' parameter is invalid"),
     ("GET", "/v2/bot/message/delivery/push?date=today", None, {}, 400, "The value for the 'date' parameter is invalid"),
     ("PUT", "/v2/bot/channel/webhook/endpoint", {"endpoint": "ftp://e.com"}, {}, 400, "Invalid webhook endpoint URL"),
