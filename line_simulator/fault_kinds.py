@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from line_simulator.api.operations import OPERATIONS
+from line_simulator.api.operations import EXTRA, OPERATIONS, SHARED
 
 # Refused before anything happens: status and LINE's text, from the examples of LINE's OpenAPI files and reference where there is one.
 REFUSALS: Final[dict[str, tuple[int, str]]] = {
@@ -93,9 +93,12 @@ LOGIN_FAULTS: Final[dict[str, str]] = {
 AREA_FAULTS: Final[dict[str, str]] = {}
 FAULTS: Final = {**API_FAULTS, **WEBHOOK_FAULTS, **LOGIN_FAULTS, **AREA_FAULTS}
 
-TOKEN_OPERATIONS: Final = frozenset({"issueStatelessChannelToken", "issueChannelTokenByJWT", "issueChannelToken"})
+TOKEN_OPERATIONS: Final = frozenset(
+    {"issueStatelessChannelToken", "issueChannelTokenByJWT", "issueChannelToken", "issueLoginToken"}
+)
 _CONTENT_OPERATIONS: Final = frozenset({"getMessageContent", "getMessageContentPreview", "getMessageContentTranscodingByMessageId"})
 _AUDIENCE_MAKERS: Final = ("/upload", "/upload/byFile", "/click", "/imp")
+KNOWN_OPERATIONS: Final = frozenset(operation_id for _, _, operation_id in OPERATIONS + EXTRA + SHARED)
 # These kinds strike only here, whatever the other conditions say.
 SCOPES: Final[dict[str, frozenset[str]]] = {
     "token_slow": TOKEN_OPERATIONS,

@@ -23,7 +23,10 @@ class Reads(Enum):
 
 @dataclass(slots=True)
 class Context:
-    """One call. `parameters` are those in the path; `body` and `form` are read as the operation wants them."""
+    """One call. `parameters` are those in the path; `body` and `form` are read as the operation wants them.
+
+    client_id: the LINE Login channel it belongs to, for the journal.
+    """
 
     request: Request
     request_id: str
@@ -34,6 +37,7 @@ class Context:
     form: dict[str, str] = field(default_factory=dict)
     fault: Fault | None = None
     notes: list[str] = field(default_factory=list)
+    client_id: str = ""
 
     @property
     def owner(self) -> Channel:

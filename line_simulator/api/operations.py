@@ -116,3 +116,37 @@ OPERATIONS: Final[tuple[tuple[str, str, str], ...]] = (
     ("POST", "/module/auth/v1/token", "attachModule"),
     ("POST", "/shop/v3/mission", "missionStickerV3"),
 )
+# Documented elsewhere than in the OpenAPI files: LINE Login v2.1, account linking, LIFF. The names are ours.
+EXTRA: Final[tuple[tuple[str, str, str], ...]] = (
+    ("GET", "/oauth2/v2.1/authorize", "authorizeLogin"),
+    ("POST", "/oauth2/v2.1/authorize", "answerLogin"),
+    ("POST", "/oauth2/v2.1/verify", "verifyIdToken"),
+    ("GET", "/oauth2/v2.1/userinfo", "getUserInfo"),
+    ("POST", "/oauth2/v2.1/userinfo", "postUserInfo"),
+    ("GET", "/oauth2/v2.1/certs", "getLoginCerts"),
+    ("GET", "/.well-known/openid-configuration", "getOpenIdConfiguration"),
+    ("GET", "/v2/profile", "getLoginProfile"),
+    ("GET", "/friendship/v1/status", "getFriendshipStatus"),
+    ("POST", "/user/v1/deauthorize", "deauthorizeUser"),
+    ("GET", "/dialog/bot/accountLink", "openAccountLink"),
+    ("POST", "/dialog/bot/accountLink", "answerAccountLink"),
+    ("GET", "/liff/{liffUrl}", "openLiffApp"),
+    ("POST", "/liff/{liffUrl}", "answerLiffApp"),
+    ("GET", "/liff/sdk.js", "getLiffSdk"),
+    ("POST", "/liff/messages", "sendLiffMessages"),
+)
+# On paths of channel access tokens, told apart by grant_type and by whose token it is.
+SHARED: Final[tuple[tuple[str, str, str], ...]] = (
+    ("POST", "/oauth2/v2.1/token", "issueLoginToken"),
+    ("GET", "/oauth2/v2.1/verify", "verifyLoginToken"),
+    ("POST", "/oauth2/v2.1/revoke", "revokeLoginToken"),
+)
+# Pages in front of people: faults of API calls leave them alone.
+PAGES: Final = frozenset(
+    {"authorizeLogin", "answerLogin", "openAccountLink", "answerAccountLink", "openLiffApp", "answerLiffApp", "getLiffSdk"}
+)
+# What pages of other origins may call, for which browsers ask first.
+PREFLIGHTS: Final[tuple[tuple[str, str, str], ...]] = tuple(
+    ("OPTIONS", path, "preflight")
+    for path in ("/oauth2/v2.1/userinfo", "/v2/profile", "/friendship/v1/status", "/liff/messages")
+)

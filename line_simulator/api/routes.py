@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from line_simulator.api.operations import OPERATIONS
+from line_simulator.api.operations import EXTRA, OPERATIONS, PREFLIGHTS
+
+# A LIFF id, and whatever path is added to the LIFF URL (Opening a LIFF app); every other value holds no slash.
+_SHAPES = {"liffUrl": r"[0-9]{10}-[0-9A-Za-z]{8}(?:/.*)?"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class NoMatch:
 class Routes:
     """The table of operations made searchable."""
 
-    def __init__(self, operations: tuple[tuple[str, str, str], ...] = OPERATIONS) -> None:
+    def __init__(self, operations: tuple[tuple[str, str, str], ...] = OPERATIONS + EXTRA + PREFLIGHTS) -> None:
         self._fixed: dict[str, dict[str, Match]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, str]]] = []
         patterns: dict[str, dict[str, str]] = {}
@@ -39,7 +42,7 @@ class Routes:
         for path, methods in patterns.items():
             # Fixed text is escaped, {name} becomes a group; ids never contain a slash.
             parts = re.split(r"\{(\w+)\}", path)
-            text = "".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+)" for i, part in enumerate(parts))
+            text = "".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>{_SHAPES.get(part, '[^/]+')})" for i, part in enumerate(parts))
             self._patterns.append((re.compile(text), methods))
 
     def find(self, method: str, path: str) -> Match | NoMatch:
