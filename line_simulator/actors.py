@@ -168,7 +168,8 @@ class Actors:
 
     def received(self, channel: Channel, user_ids: list[str], sending: Sending) -> None:
         """Hear of a delivery. Who reacts is worked out when the first could, so that sending stays fast and its order is no matter."""
-        if any(group.channel_id == channel.id for group in self._book.groups):
+        # What is said in groups is no habit of single people.
+        if not sending.group_id and any(group.channel_id == channel.id for group in self._book.groups):
             self._world.due.at(sending.at + SETTLED_SECONDS, lambda: self._sample(channel, user_ids, sending))
 
     def resume(self) -> None:
