@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from line_simulator.api.calls import Context, Operation, Reads
-from line_simulator.api.rich_menu_book import NO_IMAGE, Batch, Bulk, ChannelMenus, ResumeKey, menus_of, promise
+from line_simulator.api.rich_menu_book import NO_IMAGE, Batch, Bulk, ChannelMenus, ResumeKey, menus_of
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.ids import is_retry_key, is_user_id
 from line_simulator.objects.findings import Findings
@@ -57,9 +57,7 @@ class RichMenuBatches:
     def _bulk(self, call: Context, user_ids: list[str], menu_id: str | None) -> Response:
         menus = menus_of(self._world, call.owner)
         due = self._world.clock.time() + self._world.settings.rich_menu_bulk_seconds
-        bulk = Bulk(due, self._world.state.next_sequence(), user_ids, menu_id)
-        menus.bulks.append(bulk)
-        promise(self._world, call.owner, bulk)
+        menus.bulks.append(Bulk(due, self._world.state.next_sequence(), user_ids, menu_id))
         return json_response({}, 202)
 
     def _validate(self, call: Context) -> Response:
@@ -79,7 +77,7 @@ class RichMenuBatches:
             before = menus.keys.setdefault(key, ResumeKey(now, sequence)).sequence
         failing = menus.fail_batches > 0
         menus.fail_batches -= failing
-        batch = menus.batches[call.request_id] = Batch(
+        menus.batches[call.request_id] = Batch(
             accepted_at=now,
             due=now + self._world.settings.rich_menu_batch_seconds,
             sequence=sequence,
@@ -88,7 +86,6 @@ class RichMenuBatches:
             everyone=any(one["type"] == "unlinkAll" for one in operations),
             failing=failing,
         )
-        promise(self._world, call.owner, batch)
         return json_response({}, 202)
 
     def _progress(self, call: Context) -> Response:

@@ -108,6 +108,8 @@ def test_tabs(api: Any, line: LineSimulator, hanako: Person, shop: Channel, menu
     api("POST", f"{URL}/alias", {"richMenuAliasId": "tab-b", "richMenuId": other})
     assert switch() == {"newRichMenuAliasId": "tab-b", "status": "SUCCESS"}
     assert api("GET", f"/v2/bot/user/{hanako.user_id(shop)}/richmenu")[1] == {"richMenuId": other}
+    (users,) = line.world.part(MenuActivity).menus[other].impressions.values()
+    assert users == {hanako.user_id(shop): 1}
     assert switch(line.person("まだ友だちではない人")) == {"status": "FAILED"}
     api("DELETE", f"{URL}/{other}")
     assert switch() == {"status": "RICHMENU_NOTFOUND"}
@@ -230,6 +232,20 @@ def test_by_day(api: Any, line: LineSimulator, busy: str) -> None:
 def test_fewer_than_twenty_are_hidden(api: Any, line: LineSimulator, busy: str, kind: str) -> None:
     for start, end in ((day(line, 1), day(line, 1)), (day(line, 0), day(line, 0)), (day(line, 50), day(line, 10))):
         assert insight(api, busy, kind, start, end) == (200, {"richMenuId": busy})
+
+
+def test_twenty_who_tapped_are_enough(api: Any, line: LineSimulator, shop: Channel, menu: str) -> None:
+    people = [line.handle_of(line.world.person(user_id)) for user_id in line.crowd(20, shop)]
+    for person in people[:19]:
+        person.tap_menu(shop, 5)
+    people[19].open_chat(shop)
+    today = day(line, 0)
+    line.clock.advance(86_400)
+    assert insight(api, menu, "summary", today, today) == (200, {"richMenuId": menu})
+    people[19].tap_menu(shop, 5)
+    tomorrow = day(line, 0)
+    line.clock.advance(86_400)
+    assert insight(api, menu, "summary", today, tomorrow)[1]["impression"]["metrics"] == {"count": 21, "uniqueUsers": 20}
 
 
 def test_a_closed_menu_is_seen_when_opened(api: Any, line: LineSimulator, hanako: Person, shop: Channel) -> None:

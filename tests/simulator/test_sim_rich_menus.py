@@ -344,6 +344,16 @@ def test_bulk_passes_by_who_has_gone_meanwhile(api: Any, line: LineSimulator, ha
     assert hanako.menu(shop) is None
 
 
+def test_a_bulk_unlink_leaves_who_came_back_meanwhile(api: Any, line: LineSimulator, hanako: Person, shop: Channel) -> None:
+    api("POST", f"{URL}/bulk/unlink", {"userIds": [hanako.user_id(shop)]})
+    hanako.block(shop)
+    hanako.unblock(shop)
+    menu_id = make(api)
+    api("POST", f"/v2/bot/user/{hanako.user_id(shop)}/richmenu/{menu_id}")
+    line.clock.advance(2)
+    assert seen(hanako, shop) == menu_id
+
+
 @pytest.mark.parametrize(
     ("menu_id", "user_ids", "answer"),
     [
