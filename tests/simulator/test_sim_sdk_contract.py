@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from linebot import LineBotApi, models
+from linebot import WebhookParser as OlderParser
+from linebot.deprecations import LineBotSdkDeprecatedIn30
+from linebot.exceptions import LineBotApiError
 from linebot.v3 import WebhookParser, messaging
 from linebot.v3.exceptions import InvalidSignatureError
 from linebot.v3.messaging import (
@@ -183,8 +188,39 @@ def test_link_token(sdk: MessagingApi, hanako: Person, shop: Channel) -> None:
     assert sdk.issue_link_token(hanako.user_id(shop)).link_token
 
 
-def test_what_is_missing_says_so(sdk: MessagingApi) -> None:
-    with pytest.raises(ApiException) as missing:
-        sdk.get_rich_menu_list()
-    assert missing.value.status == 501
-    assert "linesim: not implemented: getRichMenuList" in missing.value.body
+@pytest.fixture
+def no_advice() -> Iterator[None]:
+    """The older client advises the newer one at every call."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LineBotSdkDeprecatedIn30)
+        yield
+
+
+def test_the_older_client_of_the_sdk_works_too(
+    no_advice: None, line: LineSimulator, hanako: Person, shop: Channel, receiver: Any
+) -> None:
+    older = LineBotApi(shop.access_token, endpoint=line.url, data_endpoint=line.url)
+    user_id = hanako.user_id(shop)
+    older.push_message(user_id, models.TextSendMessage(text="a"))
+    older.multicast([user_id], [models.TextSendMessage(text="b"), models.StickerSendMessage("1", "1")])
+    older.broadcast(models.FlexSendMessage("c", {"type": "bubble", "body": {"type": "box", "layout": "vertical", "contents": []}}))
+    assert [one.message["type"] for one in hanako.inbox(shop)] == ["text", "text", "sticker", "flex"]
+    assert older.get_profile(user_id).display_name == "花子"
+    assert older.get_bot_info().user_id == shop.bot_user_id
+    image = hanako.send(shop, {"type": "image"}, b"\x89PNG")
+    assert older.get_message_content(image).content == b"\x89PNG"
+    line.drain()
+    headers, body = receiver.received[-1]
+    (event,) = OlderParser(shop.secret).parse(body.decode(), headers["x-line-signature"])
+    older.reply_message(event.reply_token, models.TextSendMessage(text="d"))
+    menu = models.RichMenu(
+        size=models.RichMenuSize(800, 400),
+        selected=False,
+        name="春",
+        chat_bar_text="メニュー",
+        areas=[models.RichMenuArea(models.RichMenuBounds(0, 0, 800, 400), models.URIAction("店", "https://example.com/"))],
+    )
+    assert older.get_rich_menu(older.create_rich_menu(menu)).name == "春"
+    with pytest.raises(LineBotApiError) as refused:
+        older.push_message("nobody", models.TextSendMessage(text="e"))
+    assert refused.value.status_code == 400

@@ -64,10 +64,10 @@ DISTORTIONS: Final = frozenset(
 def judge_call(call: Call) -> list[str]:
     """Return how a call and its answer break the documents; empty if they do not."""
     known = official.operations().get(call.operation_id)
+    where = f"{call.operation_id or 'no operation'} ({call.method} {call.path}) answered {call.status}"
     if known is None and call.operation_id:
         # LINE Login and what else has no OpenAPI document.
-        return []
-    where = f"{call.operation_id or 'no operation'} ({call.method} {call.path}) answered {call.status}"
+        return [f"{where}: {one}" for one in _server_error(call)]
     found = list(_answer(call, known))
     if known is not None and 200 <= call.status < 300:
         found += _queries(call, known)
@@ -89,8 +89,7 @@ def judge_webhook(delivery: Delivery) -> list[str]:
 
 def _answer(call: Call, known: Official | None) -> Iterator[str]:
     if call.status >= 500 and call.status != 501:
-        if not call.fault:
-            yield "a server error nobody asked for"
+        yield from _server_error(call)
         return
     if call.fault == "truncated_json":
         return
@@ -110,6 +109,11 @@ def _answer(call: Call, known: Official | None) -> Iterator[str]:
     if not call.answer and schema is _NOTHING:
         return
     yield from _judged("the answer", call.answer, schema)
+
+
+def _server_error(call: Call) -> Iterator[str]:
+    if call.status >= 500 and call.status != 501 and not call.fault:
+        yield "a server error nobody asked for"
 
 
 def _unlisted(call: Call, known: Official | None) -> dict[str, Any]:

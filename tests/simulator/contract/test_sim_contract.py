@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ import pytest
 from line_simulator import LineSimulator
 from line_simulator.api.operations import OPERATIONS
 from line_simulator.journal import Call
-from line_simulator.webhooks import Delivery
 from tests.simulator.contract import official
 from tests.simulator.contract.drift import KNOWN_DRIFT
 from tests.simulator.contract.judge import judge_call, judge_webhook
@@ -42,9 +42,10 @@ def _call(operation_id: str, status: int, answer: Any, body: Any = None, **chang
     return replace(call, **changes)
 
 
-def _webhook(event: dict[str, Any], **changes: Any) -> Delivery:
+def _webhook(event: dict[str, Any], **changes: Any) -> Any:
+    """What the judge reads of a Delivery."""
     body = json.dumps({"destination": USER, "events": [event]}).encode()
-    return replace(Delivery(1, "1", body, "", (str(event.get("type")),), "", 0.0), **changes)
+    return SimpleNamespace(**{"id": 1, "body": body, "events": (str(event.get("type")),), "fault": "", **changes})
 
 
 def _push(*messages: Any, **extra: Any) -> Any:
@@ -120,7 +121,7 @@ def test_what_is_broken_is_found(call: Call, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(("delivery", "sentence"), BROKEN_WEBHOOKS, ids=[text for _, text in BROKEN_WEBHOOKS])
-def test_a_broken_webhook_is_found(delivery: Delivery, sentence: str) -> None:
+def test_a_broken_webhook_is_found(delivery: Any, sentence: str) -> None:
     assert sentence in " ".join(judge_webhook(delivery))
 
 
