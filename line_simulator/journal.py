@@ -12,8 +12,14 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 MASK: Final = "***"
-_SECRET_FIELDS: Final = frozenset({"client_secret", "access_token", "client_assertion", "refresh_token", "id_token", "linkToken"})
+_SECRET_FIELDS: Final = frozenset(
+    {"client_secret", "access_token", "client_assertion", "refresh_token", "id_token", "linkToken", "userAccessToken"}
+)
+# Authorisation codes are called plainly "code", which in JSON is the name of harmless things too.
+_SECRET_PARAMETERS: Final = _SECRET_FIELDS | {"code", "code_verifier", "response"}
 _SECRET_IN_JSON: Final = re.compile(rf'"({"|".join(sorted(_SECRET_FIELDS))})"\s*:\s*"[^"]*"')
+_SECRET_IN_QUERY: Final = re.compile(rf"(^|&)({'|'.join(sorted(_SECRET_PARAMETERS))})=[^&]*")
+_SECRET_IN_HTML: Final = re.compile(rf'name="({"|".join(sorted(_SECRET_PARAMETERS))})" value="[^"]*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ class Call:
             "method": self.method,
             "path": self.path,
             "operationId": self.operation_id,
-            "query": self.query,
+            "query": _SECRET_IN_QUERY.sub(rf"\1\2={MASK}", self.query),
             "channel": self.channel_id,
             "authorization": f"Bearer {MASK}" if self.authorized else None,
             "retryKey": self.retry_key,
@@ -68,9 +74,11 @@ def masked(body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     if text.startswith(("{", "[")):
         return _SECRET_IN_JSON.sub(rf'"\1":"{MASK}"', text)
+    if text.startswith("<"):
+        return _SECRET_IN_HTML.sub(rf'name="\1" value="{MASK}"', text)
     if "=" in text:
         pairs = parse_qsl(text, keep_blank_values=True)
-        return "&".join(f"{name}={MASK if name in _SECRET_FIELDS else value}" for name, value in pairs)
+        return "&".join(f"{name}={MASK if name in _SECRET_PARAMETERS else value}" for name, value in pairs)
     return text
 
 
