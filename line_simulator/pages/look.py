@@ -33,7 +33,9 @@ font:inherit;font-weight:700;cursor:pointer}
 button.plain{background:#fff;color:#333;border:1px solid #d5d5d5}
 button.quiet{background:none;color:#4a6ee0;font-weight:400}
 button:focus-visible,select:focus-visible,input:focus-visible{outline:3px solid #4a6ee0;outline-offset:2px}
-.mark{font-size:3rem;line-height:1;margin:1.5rem 0 .5rem;text-align:center}
+.mark{width:4rem;height:4rem;margin:2rem auto 1rem;border-radius:50%;background:#06c755;color:#fff;display:grid;place-items:center;
+font-size:2rem;font-weight:700}
+.mark.bad{background:#e0862c}
 .done{text-align:center}
 .sim{margin-top:auto;padding-top:1.5rem;color:#666;font-size:.75rem;text-align:center}
 """
@@ -61,10 +63,10 @@ def page(title: str, content: str, *, name: str = "", note: str = "", status: in
 
 def outcome(title: str, sentence: str, *, good: bool, status: int = 200) -> Response:
     """Return the last page of a dialog: one sentence and the way back."""
-    mark = "✅" if good else "⚠️"
+    kind, mark = ("mark", "✓") if good else ("mark bad", "!")
     return page(
         title,
-        f'<p class="mark" aria-hidden="true">{mark}</p><p class="done">{escape(sentence)}</p>'
+        f'<p class="{kind}" aria-hidden="true">{mark}</p><p class="done">{escape(sentence)}</p>'
         f'<button type="button" class="plain" onclick="{_CLOSE}">閉じる</button>',
         status=status,
     )

@@ -87,3 +87,53 @@ def test_names_are_escaped_in_the_dialog(line: LineSimulator, hanako: Person, sh
 def test_another_page_is_not_the_dialog(line: LineSimulator, hanako: Person) -> None:
     with pytest.raises(SimulatorError, match="is not the account link dialog"):
         hanako.link_account(f"{line.url}/_phone")
+
+
+def test_the_nonce_comes_back_as_it_was(line: LineSimulator, hanako: Person, dialog: str, receiver: Any) -> None:
+    odd = 'a+/= &"<b>%é花' + "x" * 240
+    hanako.link_account(dialog.partition("&nonce")[0] + "&nonce=" + quote(odd, safe=""))
+    assert links(line, receiver)[0]["link"] == {"result": "ok", "nonce": odd}
+
+
+def test_a_failed_attempt_uses_the_token_up(line: LineSimulator, hanako: Person, dialog: str, receiver: Any) -> None:
+    line.person("次郎").link_account(dialog)
+    assert hanako.link_account(dialog).status == 400
+    assert [event["link"]["result"] for event in links(line, receiver)] == ["failed"]
+
+
+def test_a_token_can_expire_while_the_dialog_is_open(line: LineSimulator, hanako: Person, dialog: str, receiver: Any) -> None:
+    page = hanako.open(dialog)
+    line.clock.advance(601)
+    assert hanako.link_account(page).status == 400
+    assert links(line, receiver) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown", "results"),
+    [("link_failed", "連携できませんでした", ["failed"]), ("link_no_webhook", "連携が完了しました", [])],
+)
+def test_linking_that_goes_wrong(
+    line: LineSimulator, shop: Channel, hanako: Person, dialog: str, receiver: Any, kind: str, shown: str, results: list[str]
+) -> None:
+    line.fault(kind, channel=shop.name)
+    assert shown in hanako.link_account(dialog).text
+    events = links(line, receiver)
+    assert [event["link"]["result"] for event in events] == results
+    assert all("source" not in event and "replyToken" not in event for event in events)
+
+
+def test_faults_of_calls_leave_the_dialog_alone(line: LineSimulator, hanako: Person, dialog: str, receiver: Any) -> None:
+    line.fault("error_before_accept")
+    hanako.link_account(dialog)
+    assert len(links(line, receiver)) == 1
+
+
+def test_the_dialog_is_in_the_journal_without_its_token(line: LineSimulator, hanako: Person, dialog: str) -> None:
+    hanako.link_account(dialog)
+    calls = [call for call in line.requests if "AccountLink" in call.operation_id]
+    assert [(call.method, call.operation_id, call.status) for call in calls] == [
+        ("GET", "openAccountLink", 200),
+        ("POST", "answerAccountLink", 200),
+    ]
+    token = dialog.partition("linkToken=")[2].partition("&")[0]
+    assert token not in str([call.describe() for call in calls])
