@@ -22,7 +22,10 @@ def day(line: LineSimulator, days: int = 0) -> str:
 
 
 def friends(line: LineSimulator, shop: Channel, count: int) -> list[Person]:
-    return [line.handle_of(line.world.person(user_id)) for user_id in line.crowd(count, shop)]
+    found = [line.handle_of(line.world.person(user_id)) for user_id in line.crowd(count, shop)]
+    for person in found:
+        person.record.app = "android"
+    return found
 
 
 def button(url: str = LINK) -> dict[str, Any]:
