@@ -83,18 +83,25 @@ def masked(body: bytes) -> str:
 
 
 class Journal:
-    """The latest calls, oldest first; older ones are forgotten beyond `size`."""
+    """The latest calls, oldest first; older ones are forgotten beyond `size` calls or `most_bytes` of bodies and answers."""
 
-    def __init__(self, size: int) -> None:
-        self._calls: deque[Call] = deque(maxlen=size)
+    def __init__(self, size: int, most_bytes: int = 256 * 2**20) -> None:
+        self._calls: deque[Call] = deque()
         self._lock = threading.Lock()
+        self._size = size
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self.total = 0
 
     def add(self, call: Call) -> None:
         """Remember a call."""
         with self._lock:
             self._calls.append(call)
+            self._bytes += len(call.body) + len(call.answer)
             self.total += 1
+            while len(self._calls) > self._size or (self._bytes > self._most_bytes and len(self._calls) > 1):
+                gone = self._calls.popleft()
+                self._bytes -= len(gone.body) + len(gone.answer)
 
     def calls(self) -> list[Call]:
         """Return the remembered calls, oldest first."""
@@ -105,4 +112,4 @@ class Journal:
         """Forget everything."""
         with self._lock:
             self._calls.clear()
-            self.total = 0
+            self._bytes = self.total = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any, Final
 
 from line_simulator.api.accounts import Accounts
@@ -166,8 +167,8 @@ class Api:
         self._journal.add(
             Call(
                 at=self._world.clock.time(),
-                method=request.method,
-                path=request.path,
+                method=sys.intern(request.method),
+                path=sys.intern(request.path),
                 query=request.query,
                 channel_id=call.channel.id if call.channel else call.client_id or None,
                 status=response.status,
