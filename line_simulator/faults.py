@@ -7,11 +7,12 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
-from line_simulator.fault_kinds import API_FAULTS, FAULTS, SCOPES, WEBHOOK_FAULTS
+from line_simulator.fault_kinds import API_FAULTS, FAULTS, KNOWN_OPERATIONS, SCOPES, WEBHOOK_FAULTS
 from line_simulator.fault_kinds import LOGIN_FAULTS as LOGIN_FAULTS
 
 _SECONDS_MAX: Final = 86_400.0
@@ -136,15 +137,18 @@ class Faults:
 def asked_fault(header: str) -> Fault | None:
     """Return the fault a test asks for in the x-linesim-fault header, written as `kind` or `kind;seconds`.
 
-    Raises SimulatorError for a kind that is not one of calls, or seconds that are no number.
+    Raises SimulatorError 400 for a kind that is not one of calls, or seconds that are no number.
     """
     if not header:
         return None
     kind, _, seconds = (part.strip() for part in header.partition(";"))
     if kind not in API_FAULTS:
-        raise SimulatorError(f"x-linesim-fault cannot be {kind!r}; known are {', '.join(sorted(API_FAULTS))}.")
+        raise SimulatorError(f"x-linesim-fault cannot be {kind!r}; known are {', '.join(sorted(API_FAULTS))}.", 400)
     seconds = seconds.removeprefix("seconds=")
-    return _checked(kind, {"seconds": seconds} if seconds else {})
+    try:
+        return _checked(kind, {"seconds": seconds} if seconds else {})
+    except SimulatorError as error:
+        raise SimulatorError(str(error), 400) from None
 
 
 def _checked(kind: str, conditions: dict[str, Any]) -> Fault:
@@ -161,6 +165,10 @@ def _checked(kind: str, conditions: dict[str, Any]) -> Fault:
     for name in _TEXTS:
         if not isinstance(given.get(name, ""), str):
             raise SimulatorError(f"{name} of a fault must be text.")
+    operation = given.get("operation")
+    if operation is not None and operation not in KNOWN_OPERATIONS:
+        close = ", ".join(get_close_matches(operation, sorted(KNOWN_OPERATIONS))) or "those of GET /_sim/coverage"
+        raise SimulatorError(f"There is no operation {operation!r}; known are {close}.")
     for name in ("times", "after", "count", "code"):
         if not _is_whole(given.get(name, 0)) or not 0 <= given.get(name, 0) <= _COUNT_MAX:
             raise SimulatorError(f"{name} of a fault must be a whole number from 0 to {_COUNT_MAX:,}.")

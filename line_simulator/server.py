@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from http import HTTPStatus
 from io import BufferedIOBase
@@ -16,6 +18,13 @@ from line_simulator.exchange import Request, Response
 
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _MAX_LINE: Final = 65_536
+_MAX_HEADERS: Final = 200
+_MAX_HEADER_BYTES: Final = 1_048_576
+_VERSION: Final = re.compile(r"HTTP/1\.[0-9]")
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CHUNK_SIZE: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_LENGTH: Final = re.compile(r"[0-9]{1,12}")
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
@@ -83,25 +92,27 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _exchange(self) -> bool:
         line = self.rfile.readline(_MAX_LINE)
-        if not line.strip():
+        if not line.strip(b"\r\n"):
             # A blank line before a request is allowed (RFC 9112, 2.2); end of stream is the end.
             return bool(line)
-        return self._answer(line)
+        try:
+            return self._answer(line)
+        except _Refused as refused:
+            self._send(Response(refused.status, refused.body()), keep=False, head=False)
+            return False
 
     def _answer(self, line: bytes) -> bool:
-        words = line.decode("latin-1").split()
+        method, target, version = _request_line(line)
         headers = _read_headers(self.rfile)
-        if len(words) != 3 or headers is None:
-            self._send(Response(400, b'{"message":"Bad Request"}'), keep=False, head=False)
-            return False
-        method, target, version = words
-        if headers.get("expect", "").lower() == "100-continue":
+        length = _length(headers)
+        if headers.get("expect", "").lower() == "100-continue" and version != "HTTP/1.0":
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = _read_body(self.rfile, headers)
+        body = _read_body(self.rfile, length)
         if body is None:
-            self._send(Response(413, b'{"message":"Request entity too large"}'), keep=False, head=False)
+            # The client went away in the middle: nothing was asked.
             return False
-        keep = version == "HTTP/1.1" and headers.get("connection", "").lower() != "close"
+        wish = [word.strip() for word in headers.get("connection", "").lower().split(",")]
+        keep = "close" not in wish if version != "HTTP/1.0" else "keep-alive" in wish
         path, _, query = target.partition("?")
         request = Request(method, path, query, headers, body)
         # The simulator's own pages live under /_; somebody waiting for quiet asks them, and must not count.
@@ -113,7 +124,7 @@ class _Connection(socketserver.StreamRequestHandler):
             self.server.count(-weight)
 
     def _respond(self, request: Request, *, keep: bool) -> bool:
-        response = self.server.answer(request)
+        response = _guarded(self.server.answer, request)
         if response.delay:
             time.sleep(response.delay)
         if response.drop:
@@ -128,48 +139,114 @@ class _Connection(socketserver.StreamRequestHandler):
             f"Content-Length: {len(response.body)}",
             "x-linesim: 1",
         ]
-        lines += [f"{name}: {value}" for name, value in response.headers.items()]
-        if not keep:
-            lines.append("Connection: close")
+        lines += [f"{name}: {_one_line(value)}" for name, value in response.headers.items()]
+        # Clients that speak HTTP/1.0 wait for the end of the connection unless told otherwise.
+        lines.append("Connection: keep-alive" if keep else "Connection: close")
         start = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
         self.connection.sendall(start if head else start + response.body)
 
 
-def _read_headers(stream: BufferedIOBase) -> dict[str, str] | None:
+class _Refused(Exception):
+    """The bytes are no request; `status` says why."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    def body(self) -> bytes:
+        """Return the answer in LINE's shape."""
+        return f'{{"message":"{self}"}}'.encode()
+
+
+def _guarded(answer: Callable[[Request], Response], request: Request) -> Response:
+    """Return the answer; a mistake of the simulator itself is told honestly, and printed for whoever mends it."""
+    try:
+        return answer(request)
+    except Exception:  # noqa: BLE001 - a door: the client must get an answer
+        traceback.print_exc(file=sys.stderr)
+        return Response(500, b'{"message":"linesim: a mistake of the simulator, see its standard error"}')
+
+
+def _one_line(value: str) -> str:
+    return value.replace("\r", " ").replace("\n", " ")
+
+
+def _request_line(line: bytes) -> tuple[str, str, str]:
+    """Return method, target and version. Raises _Refused."""
+    if not line.endswith(b"\n"):
+        raise _Refused(414 if len(line) >= _MAX_LINE else 400, "URI Too Long" if len(line) >= _MAX_LINE else "Bad Request")
+    try:
+        text = line.rstrip(b"\r\n").decode("utf-8")
+    except UnicodeDecodeError:
+        text = line.rstrip(b"\r\n").decode("latin-1")
+    words = text.split(" ")
+    if len(words) != 3 or _METHOD.fullmatch(words[0]) is None or _VERSION.fullmatch(words[2]) is None:
+        raise _Refused(400, "Bad Request")
+    method, target, version = words
+    if target.lower().startswith(("http://", "https://")):
+        # The absolute form, which every server must take (RFC 9112, 3.2.2).
+        target = "/" + target.split("//", 1)[1].partition("/")[2]
+    return method, target, version
+
+
+def _read_headers(stream: BufferedIOBase) -> dict[str, str]:
+    """Return the headers by lower-case name. Raises _Refused."""
     headers: dict[str, str] = {}
-    for _ in range(200):
+    size = 0
+    for _ in range(_MAX_HEADERS + 1):
         line = stream.readline(_MAX_LINE)
         if line in (b"\r\n", b"\n", b""):
             return headers
+        size += len(line)
+        if len(line) >= _MAX_LINE or size > _MAX_HEADER_BYTES:
+            break
         name, colon, value = line.decode("latin-1").partition(":")
-        if not colon:
-            return None
-        headers[name.strip().lower()] = value.strip()
-    return None
+        if not colon or _HEADER_NAME.fullmatch(name) is None:
+            raise _Refused(400, "Bad Request")
+        key, value = name.lower(), value.strip(" \t\r\n")
+        if key == "content-length" and headers.get(key, value) != value:
+            raise _Refused(400, "Bad Request")
+        headers[key] = value
+    raise _Refused(431, "Request Header Fields Too Large")
 
 
-def _read_body(stream: BufferedIOBase, headers: dict[str, str]) -> bytes | None:
-    """Return the body, or None when it is too large or its length makes no sense."""
-    if "chunked" in headers.get("transfer-encoding", "").lower():
-        return _read_chunks(stream)
-    length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+def _length(headers: dict[str, str]) -> int | None:
+    """Return the length of the body, None when it comes in chunks. Raises _Refused."""
+    if "transfer-encoding" in headers:
+        if "content-length" in headers or headers["transfer-encoding"].lower() != "chunked":
+            raise _Refused(400, "Bad Request")
         return None
-    return stream.read(int(length)) if length != "0" else b""
+    text = headers.get("content-length", "0")
+    if _LENGTH.fullmatch(text) is None:
+        raise _Refused(400, "Bad Request")
+    if int(text) > MAX_BODY_BYTES:
+        raise _Refused(413, "Request entity too large")
+    return int(text)
+
+
+def _read_body(stream: BufferedIOBase, length: int | None) -> bytes | None:
+    """Return the body, or None when the client stopped in the middle. Raises _Refused."""
+    if length is None:
+        return _read_chunks(stream)
+    body = stream.read(length) if length else b""
+    return body if len(body) == length else None
 
 
 def _read_chunks(stream: BufferedIOBase) -> bytes | None:
     body = bytearray()
-    while True:
-        try:
-            size = int(stream.readline(_MAX_LINE).partition(b";")[0], 16)
-        except ValueError:
-            return None
+    while line := stream.readline(_MAX_LINE):
+        text = line.partition(b";")[0].strip()
+        if _CHUNK_SIZE.fullmatch(text) is None:
+            raise _Refused(400, "Bad Request")
+        size = int(text, 16)
         if size == 0:
             while stream.readline(_MAX_LINE).strip():
                 continue
             return bytes(body)
         if len(body) + size > MAX_BODY_BYTES:
+            raise _Refused(413, "Request entity too large")
+        chunk = stream.read(size)
+        if len(chunk) != size or not stream.readline(_MAX_LINE):
             return None
-        body += stream.read(size)
-        stream.readline(_MAX_LINE)
+        body += chunk
+    return None

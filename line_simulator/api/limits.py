@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from dataclasses import dataclass
 from typing import Any, Final
 
-from line_simulator.api.operations import EXTRA, OPERATIONS
+from line_simulator.api.operations import OPERATIONS
 from line_simulator.exchange import SimulatorError
+from line_simulator.fault_kinds import KNOWN_OPERATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Limits:
 
     def set(self, operation_id: str, calls: Any, seconds: Any) -> None:
         """Override the limit of an operation, with a full bucket. Raises SimulatorError for what is no limit."""
-        known = [one[2] for one in OPERATIONS + EXTRA]
+        known = sorted(KNOWN_OPERATIONS)
         if operation_id not in known:
             close = ", ".join(get_close_matches(operation_id, known)) or "those of GET /_sim/coverage"
             raise SimulatorError(f"There is no operation {operation_id!r}; known are {close}.")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from line_simulator import Clock, ClockError, LineSimulator
-from line_simulator.clock import parse_duration, parse_moment
+from line_simulator import Clock, ClockError, LineSimulator, Request
+from line_simulator.clock import LATEST, parse_duration, parse_moment
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("2d", 172_800), (15, 15), ("0.5s", 0.5)])
@@ -72,3 +72,41 @@ def test_the_simulator_writes_the_file_it_was_given(tmp_path: Path) -> None:
     with LineSimulator(clock_file=file) as line:
         line.clock.advance(1000)
         assert Clock(file).time() == pytest.approx(line.clock.time(), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("move", "sentence"),
+    [
+        ({"advance": float("nan")}, "not endless"),
+        ({"advance": float("inf")}, "not endless"),
+        ({"advance": 10**400}, "not endless"),
+        ({"advance": "9999999w"}, "beyond the year 2100"),
+        ({"advance": "-5m"}, "is not a duration"),
+        ({"advance": -5}, "backwards"),
+        ({"set": "2026-01-01T00:00:00Z"}, "backwards"),
+        ({"set": "9999-12-31T23:59:59+00:00"}, "beyond the year 2100"),
+        ({"set": "tomorrow"}, "is not a time"),
+        ({"scale": 0}, "greater than zero"),
+        ({"scale": "60"}, "cannot be"),
+        ({"scale": 1e300}, "at most"),
+        ({"advance": "1h", "scale": "x"}, "cannot be"),
+        ({}, "Say"),
+        ({"jump": 1}, "Say"),
+    ],
+)
+def test_impossible_moves_get_one_sentence_and_move_nothing(line: LineSimulator, move: dict[str, object], sentence: str) -> None:
+    line.clock.set(1_798_761_600)
+    response = line.handle(Request("POST", "/_sim/clock", "", {}, json.dumps(move).encode()))
+    message = json.loads(response.body)["message"]
+    assert (response.status, message.count("\n")) == (422, 0)
+    assert sentence in message
+    assert line.clock.time() < 1_798_761_700
+
+
+def test_a_fast_clock_stops_at_its_end() -> None:
+    clock = Clock()
+    clock.set(LATEST - 1)
+    clock.set_scale(10_000_000)
+    for _ in range(1000):
+        clock.now()
+    assert clock.time() <= LATEST

@@ -79,6 +79,13 @@ def _shared_audiences(documents: Documents) -> None:
     next(one for one in parameters if one["name"] == "page")["required"] = False
 
 
+def _content_in_preparation(documents: Documents) -> None:
+    paths = documents["messaging-api"]["paths"]
+    for tail in ("content", "content/preview"):
+        answers = paths[f"/v2/bot/message/{{messageId}}/{tail}"]["get"]["responses"]
+        answers["202"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
+
+
 KNOWN_DRIFT: tuple[Drift, ...] = (
     Drift(
         "audiences: expireTimestamp, jobs, answer of createImpBasedAudienceGroup",
@@ -109,6 +116,11 @@ KNOWN_DRIFT: tuple[Drift, ...] = (
         "listCoupon, status",
         "LINE's reference writes several statuses with commas, the OpenAPI repeats the parameter",
         _coupon_statuses,
+    ),
+    Drift(
+        "getMessageContent and its preview, 202",
+        "LINE's reference answers 202 while a video or sound is being prepared, the OpenAPI lists 200 only",
+        _content_in_preparation,
     ),
     Drift(
         "webhook event messageEdited",

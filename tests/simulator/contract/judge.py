@@ -51,7 +51,10 @@ _PART_NAME: Final = re.compile(rb'content-disposition: *form-data;[^\r\n]*\bname
 # What a test does to a webhook on purpose; the others leave the body as it should be.
 DISTORTIONS: Final = frozenset(
     {
+        "webhook_malformed",
         "webhook_unknown_event",
+        "webhook_unknown_mode",
+        "webhook_unknown_value",
         "webhook_extra_fields",
         "webhook_no_user_id",
         "webhook_no_is_unblocked",

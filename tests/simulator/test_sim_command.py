@@ -1,0 +1,89 @@
+"""The simulator from the command line: what it prints, and what it says when it cannot start."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "line_simulator"]
+
+
+def _run(*arguments: str) -> tuple[int, str]:
+    done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, timeout=20, check=False)
+    assert b"Traceback" not in done.stderr
+    return done.returncode, done.stderr.decode()
+
+
+def test_a_bot_in_one_command() -> None:
+    arguments = ["--port", "0", "--channel", "花屋", "--webhook", "http://127.0.0.1:9/callback", "--person", "花子"]
+    with subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        text = ""
+        while "friend 花子" not in text:
+            text += running.stdout.readline().decode()
+        found = re.search(r"LINE simulator on (http://127\.0\.0\.1:\d+)", text)
+        assert found is not None
+        token = re.search(r"access token +(\S+)", text)
+        assert token is not None
+        assert text.count(token[1]) == 3
+        headers = {"Authorization": f"Bearer {token[1]}"}
+        with urllib.request.urlopen(urllib.request.Request(found[1] + "/v2/bot/info", headers=headers), timeout=5) as answer:
+            assert json.loads(answer.read())["displayName"] == "花屋"
+        with urllib.request.urlopen(
+            urllib.request.Request(found[1] + "/v2/bot/followers/ids", headers=headers), timeout=5
+        ) as answer:
+            assert json.loads(answer.read())["userIds"][0] in text
+        running.send_signal(signal.SIGINT)
+        assert running.wait(10) == 0
+        assert running.stderr.read() == b""
+
+
+def test_a_taken_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        status, text = _run("--port", str(taken.getsockname()[1]))
+    assert status == 1
+    assert "ポート" in text
+    assert "cannot be used" in text
+
+
+@pytest.mark.parametrize(
+    ("kept", "sentence"), [('{"format": 1}', "cannot be read"), ("[]", "cannot be read"), ("{", "cannot be read")]
+)
+def test_a_folder_of_another_format_stays_as_it_is(tmp_path: Path, kept: str, sentence: str) -> None:
+    (tmp_path / "linesim.json").write_text(kept)
+    status, text = _run("--port", "0", "--data", str(tmp_path))
+    assert (status, text.count("\n")) == (1, 1)
+    assert sentence in text
+    assert (tmp_path / "linesim.json").read_text() == kept
+
+
+def test_places_that_cannot_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("no clock")
+    for arguments, sentence in (
+        (["--data", str(file)], "cannot be written"),
+        (["--clock-file", str(file)], "in JSON; delete it"),
+        (["--clock-file", "/proc/nowhere/clock"], "cannot be written"),
+    ):
+        status, text = _run("--port", "0", *arguments)
+        assert (status, text.count("\n")) == (1, 1)
+        assert sentence in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--colour"], ["--port", "99999"], ["--port", "x"], ["--channel", ""], ["--multicast-foreign-id", "5"]]
+)
+def test_wrong_arguments(arguments: list[str]) -> None:
+    status, text = _run(*arguments)
+    assert (status, text.count("\n")) == (2, 1)
+    assert "引数が正しくありません" in text
