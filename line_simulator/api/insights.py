@@ -10,6 +10,7 @@ from line_simulator import friendships, reports
 from line_simulator.activity import Activity, SendingActivity
 from line_simulator.api.asking import day_of
 from line_simulator.api.calls import Context, Operation
+from line_simulator.api.demographics import target_reach
 from line_simulator.api.events import COLLECTED_SECONDS, Window, event_statistics
 from line_simulator.api.units import Units, refuse_units
 from line_simulator.clock import TOKYO
@@ -57,15 +58,17 @@ class Insights:
     def followers(self, call: Context) -> Response:
         """Answer getNumberOfFollowers as of the end of one day in Japan; null unless ready.
 
-        followers: people who ever became friends. targetedReaches: friends on that day; LINE counts only those whose
-        attributes it can estimate. blocks: people blocking.
+        followers: people who ever became friends. targetedReaches: friends on that day of whom LINE has an estimate of
+        gender, age or region. blocks: people blocking.
         """
         day = _asked_day(call)
         status = self._status(day, _FOLLOWERS_SINCE)
         content: JsonObject = {"status": status, "followers": None, "targetedReaches": None, "blocks": None}
         if status == "ready":
             found = friendships.until(self._world, call.owner, f"{day:%Y%m%d}")
-            content |= {"followers": found.added, "targetedReaches": found.friends, "blocks": found.blocks}
+            # Who could be reached is exact for people who changed their mind at most once since that day.
+            reach = min(found.friends, target_reach(self._world, call.owner, _midnight(day) + DAY_SECONDS - 1))
+            content |= {"followers": found.added, "targetedReaches": reach, "blocks": found.blocks}
         return json_response(content)
 
     def message_event(self, call: Context) -> Response:

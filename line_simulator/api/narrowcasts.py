@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from line_simulator import reports
+from line_simulator.api.coupons import check_sent
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.api.demographics import target_reach
 from line_simulator.api.sending import Draft, Sender, draft_of
@@ -76,6 +77,8 @@ class Narrowcasts:
         sources = check_recipient(found, draft.content.get("recipient"))
         demographic = check_filter(found, draft.content.get("filter"))
         limit = check_limit(found, draft.content.get("limit"))
+        found.raise_if_any()
+        check_sent(self._world, draft.channel, found, draft.content["messages"])
         found.raise_if_any()
         refuse_lone_option(limit)
         self._sender.refuse_repeated(draft, Via.NARROWCAST)

@@ -238,6 +238,9 @@ def test_only_running_coupons_of_the_account_are_sent(api: Any, line: LineSimula
     for kind in ("push", "broadcast", "reply", "multicast", "narrowcast"):
         body = {"messages": [{"type": "coupon", "couponId": closed}]}
         assert api("POST", f"/v2/bot/message/validate/{kind}", body)[0] == 400
+    for kind in ("broadcast", "narrowcast"):
+        refused = api("POST", f"/v2/bot/message/{kind}", {"messages": [{"type": "coupon", "couponId": closed}]})
+        assert refused[1]["details"][0]["property"] == "messages[0].couponId"
 
 
 def test_taking_and_using(api: Any, line: LineSimulator, hanako: Person, shop: Channel) -> None:

@@ -238,14 +238,17 @@ def test_deliveries_by_day_and_kind(api: Any, line: LineSimulator, shop: Channel
     assert api("GET", target + "20261301")[:2] == (400, {"message": "Bad Request"})
 
 
-def test_followers_as_of_each_day(api: Any, line: LineSimulator, shop: Channel, tmp_path: Path) -> None:
+def test_followers_as_of_each_day(api: Any, line: LineSimulator, shop: Channel) -> None:
     hanako, taro, jiro = (line.person(name) for name in ("花子", "太郎", "次郎"))
+    mariko = line.person("真理子", gender="female")
     hanako.follow(shop)
+    mariko.follow(shop)
     taro.follow(shop)
     line.clock.advance(DAY)
     taro.block(shop)
     jiro.block(shop)
     line.clock.advance(DAY)
+    mariko.block(shop)
     taro.unblock(shop)
     jiro.unblock(shop)
     line.clock.advance(DAY)
@@ -255,9 +258,9 @@ def test_followers_as_of_each_day(api: Any, line: LineSimulator, shop: Channel, 
         return tuple(found[name] for name in ("status", "followers", "targetedReaches", "blocks"))
 
     assert counts(-4) == ("ready", 0, 0, 0)
-    assert counts(-3) == ("ready", 2, 2, 0)
-    assert counts(-2) == ("ready", 2, 1, 2)
-    assert counts(-1) == ("ready", 2, 2, 0)
+    assert counts(-3) == ("ready", 3, 1, 0)
+    assert counts(-2) == ("ready", 3, 1, 2)
+    assert counts(-1) == ("ready", 3, 0, 1)
     assert counts(0) == ("unready", None, None, None)
     assert api("GET", "/v2/bot/insight/followers?date=20161031")[1]["status"] == "out_of_service"
     assert api("GET", "/v2/bot/insight/followers")[:2] == (400, {"message": "date is required"})
