@@ -9,6 +9,9 @@ from line_simulator.ids import quote_token
 from line_simulator.objects.media import DEFAULT_TYPES, content_type_of, sample
 from line_simulator.state import Channel, Content, JsonObject, ReplyToken, World
 
+# A reply token works for twenty minutes after its event at most (Messaging API reference, Send reply message).
+_TOKEN_SECONDS: Final = 1200.0
+_TOKENS_BETWEEN: Final = 10_000
 _QUOTABLE: Final = ("text", "sticker", "image", "video")
 # What LINE always sends; filled in where a script leaves it out.
 _DEFAULTS: Final[dict[str, JsonObject]] = {
@@ -68,10 +71,18 @@ def make_event(
         event["source"] = source
     if answer_to is not None:
         token = world.ids.hex32()
+        forget_old_tokens(world, now)
         world.state.reply_tokens[token] = ReplyToken(channel.id, answer_to, now, now)
         event["replyToken"] = token
     event["mode"] = "active"
     return event
+
+
+def forget_old_tokens(world: World, now: float) -> None:
+    """Drop, once in many calls, reply tokens that LINE would refuse anyway, so that crowds do not fill the memory."""
+    tokens = world.state.reply_tokens
+    if len(tokens) % _TOKENS_BETWEEN == _TOKENS_BETWEEN - 1:
+        world.state.reply_tokens = {key: one for key, one in tokens.items() if now - one.event_at <= _TOKEN_SECONDS}
 
 
 def message_content(world: World, channel: Channel, message: JsonObject, message_id: str, data: bytes) -> JsonObject:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from line_simulator import Channel, Habits, LineSimulator, Person, Request, SimulatorError
+from line_simulator import Channel, Habits, LineSimulator, Person, Request, SimulatorError, webhook_events
 from line_simulator.clock import TOKYO
 from line_simulator.habits import read_habits
 
@@ -277,3 +277,16 @@ def test_actors_that_cannot_be_are_refused_in_a_sentence(line: LineSimulator, sh
 def test_habits_are_checked_in_python_too() -> None:
     with pytest.raises(SimulatorError, match="open_rate"):
         read_habits(Habits(open_rate=1.5))
+
+
+def test_reply_tokens_of_a_talkative_crowd_do_not_pile_up(
+    line: LineSimulator, shop: Channel, hanako: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_events, "_TOKENS_BETWEEN", 50)
+    shop.webhook_url = ""
+    for number in range(200):
+        hanako.postback(shop, f"{number}")
+        if number % 45 == 0:
+            line.clock.advance(1300)
+    assert len(line.world.state.reply_tokens) < 100
+    assert max(one.event_at for one in line.world.state.reply_tokens.values()) > line.clock.time() - 1300
