@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from line_simulator.api.calls import Context, Operation, Reads
-from line_simulator.api.rich_menu_book import NO_IMAGE, Batch, Bulk, ChannelMenus, ResumeKey, menus_of
+from line_simulator.api.rich_menu_book import NO_IMAGE, Batch, Bulk, ChannelMenus, ResumeKey, menus_of, refusal
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.ids import is_retry_key, is_user_id
 from line_simulator.objects.findings import Findings
@@ -32,10 +32,11 @@ class RichMenuBatches:
         return {
             "linkRichMenuIdToUsers": Operation(self._bulk_link, Reads.JSON),
             "unlinkRichMenuIdFromUsers": Operation(self._bulk_unlink, Reads.JSON),
-            # The prose of the reference says 200, the specification 202.
+            # The prose of the reference says 200 here, the specification 202.
             "richMenuBatch": Operation(self._batch, Reads.JSON, evidence="contradicted"),
             "validateRichMenuBatchRequest": Operation(self._validate, Reads.JSON),
-            "getRichMenuBatchProgress": Operation(self._progress),
+            # LINE disagrees with itself on how often progress may be asked for; see Settings.rich_menu_progress_limit.
+            "getRichMenuBatchProgress": Operation(self._progress, evidence="contradicted"),
         }
 
     def _bulk_link(self, call: Context) -> Response:
@@ -46,9 +47,9 @@ class RichMenuBatches:
             found.raise_if_any()
         menu = menus_of(self._world, call.owner).find(menu_id)
         if menu is None:
-            raise ApiError(404, "richmenu not found")
+            raise refusal(404, "richmenu not found")
         if not menu.image:
-            raise ApiError(400, NO_IMAGE)
+            raise refusal(400, NO_IMAGE)
         return self._bulk(call, user_ids, menu.id)
 
     def _bulk_unlink(self, call: Context) -> Response:
@@ -120,9 +121,9 @@ def check_batch(menus: ChannelMenus, body: dict[str, Any]) -> list[dict[str, Any
             menu = menus.find(menu_id)
             path = f"operations[{index}].{name}"
             if menu_id is not None and menu is None:
-                missing.add(path, f"Richmenu ({_short(menu_id)}) is not found")
+                missing.add(path, f"Richmenu ({menu_id}) is not found")
             elif name == "to" and menu is not None and not menu.image:
-                imageless.add(path, f"'to' richmenu ({_short(menu.id)}) must have image but it doesn't")
+                imageless.add(path, f"'to' richmenu ({menu.id}) must have image but it doesn't")
     if missing.details:
         raise ApiError(404, f"The request body has {len(missing.details)} error(s)", missing.details)
     imageless.raise_if_any()
@@ -144,7 +145,7 @@ def _operations(found: Findings, value: object) -> list[dict[str, Any]]:
     for operation in operations:
         origin = operation.get("from")
         if isinstance(origin, str) and origin in seen:
-            found.add("operations[].from", f"from richmenu ({_short(origin)}) is duplicated")
+            found.add("operations[].from", f"from richmenu ({origin}) is duplicated")
         seen.add(str(origin))
     if len({operation["type"] == "unlinkAll" for operation in operations}) > 1:
         found.add("operations[].type", "'unlinkAll' type can't be combined with other type")
@@ -164,11 +165,6 @@ def _user_ids(value: object) -> list[str]:
 def _forget(menus: ChannelMenus, now: float) -> None:
     menus.batches = {one: batch for one, batch in menus.batches.items() if now < batch.accepted_at + KEPT_SECONDS}
     menus.keys = {one: key for one, key in menus.keys.items() if now < key.at + KEPT_SECONDS}
-
-
-def _short(menu_id: str) -> str:
-    """Return a rich menu id as the reference's error examples show it."""
-    return f"{menu_id[:15]}..."
 
 
 def _iso(moment: float) -> str:

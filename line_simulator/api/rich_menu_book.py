@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from line_simulator.exchange import ApiError
 from line_simulator.state import Channel, Friendship, JsonObject, World, part
 
 NO_IMAGE: Final = "must upload richmenu image before applying it to user"
@@ -145,6 +146,13 @@ def link_menu(world: World, channel: Channel, user_id: str, menu_id: str | None)
         return False
     _set(menus, user_id, menu_id, world.state.next_sequence())
     return True
+
+
+def refusal(status: int, message: str) -> ApiError:
+    """Return an error whose answer carries an empty list of details, as the reference shows LINE's rich menu errors do."""
+    error = ApiError(status, message)
+    error.extra["details"] = []
+    return error
 
 
 def _holds(channel: Channel, user_id: str, link: Link) -> bool:

@@ -1,7 +1,4 @@
-"""Rich menus: create, image, alias, default, per person; bulk, batch and statistics have files of their own.
-
-Where the examples of LINE's reference show "details": [], the answers here have none, as the OpenAPI text says of empty ones.
-"""
+"""Rich menus: create, image, alias, default, per person; bulk, batch and statistics have files of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from typing import Any, Final
 
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.api.rich_menu_batches import RichMenuBatches
-from line_simulator.api.rich_menu_book import NO_IMAGE, ChannelMenus, Menu, link_menu, linked_menu, menus_of
+from line_simulator.api.rich_menu_book import NO_IMAGE, ChannelMenus, Menu, link_menu, linked_menu, menus_of, refusal
 from line_simulator.api.rich_menu_insight import RichMenuInsight
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.ids import is_user_id
@@ -64,7 +61,7 @@ class RichMenus:
     def _menu_with_image(self, call: Context) -> Menu:
         menu = self._menu(call)
         if not menu.image:
-            raise ApiError(400, NO_IMAGE)
+            raise refusal(400, NO_IMAGE)
         return menu
 
     def _changed(self) -> Response:
@@ -120,8 +117,8 @@ class RichMenus:
         if menu is not None:
             return json_response({"richMenuId": menu.id})
         if menus.manager_id is not None:
-            raise ApiError(403, "the richmenu is owned by another channel")
-        raise ApiError(404, "no default richmenu")
+            raise refusal(403, "the richmenu is owned by another channel")
+        raise refusal(404, "no default richmenu")
 
     def _cancel_default(self, call: Context) -> Response:
         self._menus(call).default_id = None
@@ -139,7 +136,7 @@ class RichMenus:
     def _of_user(self, call: Context) -> Response:
         menu = linked_menu(self._world, call.owner, _user_id(call))
         if menu is None:
-            raise ApiError(404, "the user has no richmenu")
+            raise refusal(404, "the user has no richmenu")
         return json_response({"richMenuId": menu.id})
 
     # -- aliases
@@ -153,10 +150,10 @@ class RichMenus:
         alias_id = call.body["richMenuAliasId"]
         menu_id = self._target(menus, call.body["richMenuId"])
         if alias_id in menus.aliases:
-            raise ApiError(400, "conflict richmenu alias id")
+            raise refusal(400, "conflict richmenu alias id")
         if len(menus.aliases) >= ALIASES_MAX:
             # The limit is documented, its text is not.
-            raise ApiError(400, "The maximum number of richmenu aliases has been reached")
+            raise refusal(400, "The maximum number of richmenu aliases has been reached")
         menus.aliases[alias_id] = menu_id
         return self._changed()
 
@@ -173,7 +170,7 @@ class RichMenus:
     def _target(self, menus: ChannelMenus, menu_id: str) -> str:
         menu = menus.find(menu_id)
         if menu is None or not menu.image:
-            raise ApiError(400, "richmenu not found")
+            raise refusal(400, "richmenu not found")
         return menu.id
 
     def _known_alias(self, call: Context) -> str:
@@ -182,7 +179,7 @@ class RichMenus:
         check_alias_id(found, "richMenuAliasId", alias_id)
         found.raise_if_any()
         if alias_id not in self._menus(call).aliases:
-            raise ApiError(404, "richmenu alias not found")
+            raise refusal(404, "richmenu alias not found")
         return alias_id
 
     def _alias(self, call: Context) -> Response:
@@ -203,7 +200,7 @@ def add_menu(world: World, channel: Channel, content: dict[str, Any], *, by_mana
     menus = menus_of(world, channel)
     if not by_manager and sum(not one.by_manager for one in menus.menus.values()) >= MENUS_MAX:
         # The limit is documented, its text is not.
-        raise ApiError(400, "The maximum number of richmenus has been reached")
+        raise refusal(400, "The maximum number of richmenus has been reached")
     menu = Menu(f"richmenu-{world.ids.hex32()}", content, world.clock.time(), by_manager)
     menus.menus[menu.id] = menu
     world.state.next_sequence()

@@ -156,7 +156,7 @@ def test_the_default_of_the_manager_comes_last_and_is_hidden_from_the_api(
     assert (hanako.menu(shop) or {})["richMenuId"] == managed["richMenuId"]
     assert api("GET", f"{URL}/list")[1] == {"richmenus": []}
     assert api("GET", f"{URL}/{managed['richMenuId']}")[0] == 404
-    refusal = {"message": "the richmenu is owned by another channel"}
+    refusal = {"message": "the richmenu is owned by another channel", "details": []}
     assert api("GET", "/v2/bot/user/all/richmenu")[:2] == (403, refusal)
     menu_id = make(api)
     api("POST", f"/v2/bot/user/all/richmenu/{menu_id}")

@@ -86,7 +86,20 @@ def _content_in_preparation(documents: Documents) -> None:
         answers["202"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
 
 
+def _rich_menu_refusals(documents: Documents) -> None:
+    error = {"$ref": "#/components/schemas/ErrorResponse"}
+    for path, methods in documents["messaging-api"]["paths"].items():
+        for method in ("get", "post", "delete") if "/richmenu" in path else ():
+            for status in ("400", "403", "404") if method in methods else ():
+                methods[method]["responses"].setdefault(status, {"content": {"application/json": {"schema": error}}})
+
+
 KNOWN_DRIFT: tuple[Drift, ...] = (
+    Drift(
+        "rich menus: details of refusals",
+        "LINE's reference shows an empty list of details there, which the OpenAPI's words (not its schema) leave out",
+        _rich_menu_refusals,
+    ),
     Drift(
         "audiences: expireTimestamp, jobs, answer of createImpBasedAudienceGroup",
         "LINE's reference and the OpenAPI's own examples have properties and nulls that its schemas lack",
