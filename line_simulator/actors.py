@@ -23,6 +23,7 @@ from line_simulator.habits import (
     timeline,
     SETTLED_SECONDS,
 )
+from line_simulator.api.rich_menu_book import menu_of
 from line_simulator.person import Person, actions_of
 from line_simulator.state import DAY_SECONDS, Channel, Chat, Friendship, JsonObject, PersonRecord, Sending, World, part, unpack
 
@@ -37,6 +38,7 @@ class Group:
     """People who share habits towards one channel; `user_ids` None means everybody whom no other group names.
 
     counts: by day (days since 1970 in Japan time) how many received, looked, tapped, …
+    waiting: how many things they are going to do as far as is known yet.
     since, counted: the sequence numbers after which send calls concern them, and of the last one that is in `counts`.
     arrive: from when on (virtual epoch seconds), and within how many seconds, the named people become friends.
     """
@@ -50,6 +52,7 @@ class Group:
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
     since: int = 0
     counted: int = 0
+    waiting: int = 0
 
     def count(self, at: float, what: str, number: int = 1) -> None:
         """Note that something was done."""
@@ -58,7 +61,7 @@ class Group:
 
     @property
     def total(self) -> dict[str, int]:
-        """How often each thing was done: received, looked, tapped, opened, replied, played, blocked, unblocked, followed."""
+        """How often each thing was done: received, looked, tapped, opened, replied, played, menu (taps), blocked, unblocked, followed."""
         found: dict[str, int] = {}
         for day in self.counts.values():
             for what, number in day.items():
@@ -82,7 +85,6 @@ class Actors:
         self._line = line
         self._world = line.world
         self._people = line.people
-        self._waiting: dict[str, int] = {}
 
     @property
     def _book(self) -> ActorBook:
@@ -161,7 +163,7 @@ class Actors:
             "people": None if group.user_ids is None else len(group.user_ids),
             "counts": group.total,
             "days": days,
-            "waiting": self._waiting.get(group.id, 0),
+            "waiting": group.waiting,
         }
 
     # -- what is to come
@@ -177,6 +179,7 @@ class Actors:
         with self._world.lock:
             now = self._world.clock.time()
             for group in self._book.groups:
+                group.waiting = 0
                 self._expect_arrivals(group)
             for channel in self._world.state.channels.values():
                 recent: dict[int, tuple[Sending, list[str]]] = {}
@@ -237,18 +240,17 @@ class Actors:
         if not plan:
             return
         plan.sort(reverse=True)
-        self._waiting[group.id] = self._waiting.get(group.id, 0) + len(plan)
+        group.waiting += len(plan)
         due = self._world.due
 
         def step() -> None:
             at, user_id, deed = plan.pop()
-            self._waiting[group.id] -= 1
+            group.waiting -= 1
             if plan:
                 due.at(plan[-1][0], step)
             if group in self._book.groups:
                 self._do(group, channel, at, user_id, deed, about)
             else:
-                self._waiting[group.id] -= len(plan)
                 plan.clear()
 
         due.at(plan[-1][0], step)
@@ -271,6 +273,9 @@ class Actors:
                 self._people.unblock(record, channel)
             case Deed.FOLLOW:
                 self._people.follow(record, channel)
+            case Deed.MENU:
+                if not self._tap_menu(group, channel, record, user_id, at):
+                    return
             case _ if about is not None:
                 if not self._respond(group, channel, record, user_id, deed, *about):
                     return
@@ -315,9 +320,22 @@ class Actors:
             return True
         uri = str(action.get("uri") or action.get("linkUri"))
         self._people.click(record, channel, received.id, uri)
+        self._follow_link(group, record, uri)
+        return True
+
+    def _tap_menu(self, group: Group, channel: Channel, record: PersonRecord, user_id: str, at: float) -> bool:
+        menu = menu_of(self._world, channel, user_id)
+        if menu is None or not menu.content["areas"]:
+            return False
+        area = choose([1.0] * len(menu.content["areas"]), chances(f"{at:.0f}/{group.seed}".encode()[:64], record.id)[0])
+        tap = Person(record, self._world, self._people).tap_menu(channel, area or 0, open_link=False)
+        if tap.action.get("type") == "uri":
+            self._follow_link(group, record, str(tap.action.get("uri")))
+        return True
+
+    def _follow_link(self, group: Group, record: PersonRecord, uri: str) -> None:
         if group.habits.open_links and uri.startswith(("http://", "https://")):
             self._line.aside(partial(self._open, group, record, uri, self._world.clock.time()))
-        return True
 
     def _open(self, group: Group, record: PersonRecord, uri: str, at: float) -> None:
         try:
@@ -337,6 +355,7 @@ _COUNTED: Final = {
     Deed.BLOCK: "blocked",
     Deed.UNBLOCK: "unblocked",
     Deed.FOLLOW: "followed",
+    Deed.MENU: "menu",
 }
 
 

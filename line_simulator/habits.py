@@ -26,6 +26,7 @@ LONGEST_SECONDS: Final = 30 * DAY_SECONDS
 SETTLED_SECONDS: Final = 1.0
 _NORMAL: Final = NormalDist()
 _NUMBERS: Final = struct.Struct("<8Q")
+_OTHER: Final = 0x9E3779B97F4A7C15
 _UNIT: Final = 1.0 / 2**64
 # Addresses and postback data often hold a random number; a person reads neither.
 _UNREAD: Final = re.compile(rb'https?://[^\s"\\]*|"data": *"(?:[^"\\]|\\.)*"')
@@ -41,14 +42,15 @@ class Deed(IntEnum):
     BLOCK = 4
     UNBLOCK = 5
     FOLLOW = 6
+    MENU = 7
 
 
 class Habits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """How people behave. Rates are shares from 0 to 1. Delays are log-normal around their median, at most 30 days.
 
     open_rate: of all receptions of a send call, how many lead to a look into the chat.
-    tap_rate, reply_rate, video_rate: of those looks, how many lead to a tap, a reply, a video played to its end.
-    taps: weights of actions by label, or by position ("0" is the first of the send call); empty means all alike.
+    tap_rate, reply_rate, video_rate, menu_rate: of those looks, how many lead to a tap on the message, a reply, a video
+    played to its end, a tap on the rich menu (every area alike). taps: weights of actions by label, or by position ("0" is the first of the send call); empty means all alike.
     replies: what they write. block_rate: the chance to block upon a reception; for each send call beyond `fatigue_free`
     within `fatigue_days` it grows by `fatigue`. unblock_rate: of those who block, how many come back.
     quiet_hours: from which hour to which (Japan time) nobody does anything; what would happen then happens in the
@@ -64,6 +66,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     replies: tuple[str, ...] = ("ありがとうございます",)
     reply_median_seconds: float = 60.0
     video_rate: float = 0.0
+    menu_rate: float = 0.0
     block_rate: float = 0.0
     fatigue: float = 0.0
     fatigue_free: int = 4
@@ -75,7 +78,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     open_links: bool = False
 
 
-_RATES: Final = ("open_rate", "tap_rate", "reply_rate", "video_rate", "block_rate", "fatigue", "unblock_rate")
+_RATES: Final = ("open_rate", "tap_rate", "reply_rate", "video_rate", "menu_rate", "block_rate", "fatigue", "unblock_rate")
 _AMOUNTS: Final = (
     "look_median_seconds",
     "tap_median_seconds",
@@ -131,8 +134,9 @@ def seen(sending: Sending, seed: object) -> Seen:
 
 
 def chances(key: bytes, person_id: str) -> tuple[int, ...]:
-    """Return eight numbers below 2**64, always the same for the same person and key."""
-    return _NUMBERS.unpack(hashlib.blake2b(person_id.encode("utf-8", "surrogatepass"), key=key).digest())
+    """Return nine numbers below 2**64, always the same for the same person and key."""
+    first = _NUMBERS.unpack(hashlib.blake2b(person_id.encode("utf-8", "surrogatepass"), key=key).digest())
+    return (*first, first[0] * _OTHER % 2**64)
 
 
 def timeline(habits: Habits, what: Seen, lot: tuple[int, ...], block_chance: float) -> list[tuple[float, Deed]]:
@@ -145,6 +149,7 @@ def timeline(habits: Habits, what: Seen, lot: tuple[int, ...], block_chance: flo
             (Deed.TAP, what.has_actions, habits.tap_rate, habits.tap_median_seconds, lot[2]),
             (Deed.REPLY, True, habits.reply_rate, habits.reply_median_seconds, lot[3]),
             (Deed.VIDEO, what.has_video, habits.video_rate, habits.tap_median_seconds, lot[4]),
+            (Deed.MENU, True, habits.menu_rate, habits.tap_median_seconds, lot[8]),
         )
         for deed, possible, rate, median, number in after:
             # What is left of a number below the rate is again a number from 0 to 1: one draw says whether and when.

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from line_simulator import Channel, Habits, LineSimulator, Person, Request, SimulatorError, webhook_events
+from line_simulator.api.rich_menu_book import menus_of
 from line_simulator.clock import TOKYO
 from line_simulator.habits import read_habits
 
@@ -196,6 +197,25 @@ def test_links_are_opened_when_habits_say_so(line: LineSimulator, shop: Channel,
     line.clock.advance(30 * DAY)
     line.drain(30)
     assert (group.total["tapped"], group.total["opened"]) == (3, 3)
+
+
+def test_rich_menus_are_tapped_all_over(line: LineSimulator, shop: Channel, receiver: Any, caller: Any) -> None:
+    api = caller(line, shop)
+    areas = [
+        {"bounds": {"x": 1250 * n, "y": 0, "width": 1250, "height": 843}, "action": {"type": "postback", "data": f"{n}"}}
+        for n in range(2)
+    ]
+    menu = {"size": {"width": 2500, "height": 843}, "selected": True, "name": "m", "chatBarText": "m", "areas": areas}
+    menu_id = api("POST", "/v2/bot/richmenu", menu)[1]["richMenuId"]
+    menus_of(line.world, shop).menus[menu_id].image = b"x"
+    assert api("POST", f"/v2/bot/user/all/richmenu/{menu_id}")[0] == 200
+    group = line.act(Habits(open_rate=1, menu_rate=0.5), shop, crowd=100)
+    sends(line, shop, caller, {"type": "text", "text": "メニューを見てね"})
+    line.clock.advance(30 * DAY)
+    line.drain(30)
+    taps = Counter(event["postback"]["data"] for event in events(receiver, "postback"))
+    assert 35 < group.total["menu"] == sum(taps.values()) < 75
+    assert min(taps["0"], taps["1"]) > 10
 
 
 def test_people_with_habits_of_their_own_keep_them(line: LineSimulator, shop: Channel, hanako: Person, caller: Any) -> None:
