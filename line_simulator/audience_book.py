@@ -167,4 +167,5 @@ def add_audience(
     audience = Audience(new_id(world), channel.id, kind, name, now, now, route=route, shared=shared)
     audience.members.update(dict.fromkeys(user_ids))
     world.part(AudienceBook).audiences[audience.id] = audience
+    world.state.next_sequence()
     return audience

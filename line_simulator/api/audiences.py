@@ -156,6 +156,7 @@ class Audiences:
         done = now + self._world.settings.audience_seconds
         audience.jobs.append(Job(new_id(self._world), note, len(audience.members) - before, now, done, failed))
         audience.ready_at = max(audience.ready_at, done)
+        self._world.state.next_sequence()
 
     def _consenting(self, channel: Channel, ids: Iterable[str]) -> list[str]:
         owners = self._world.state.owners
@@ -207,12 +208,14 @@ class Audiences:
         """Answer updateAudienceGroupDescription. Raises ApiError 400."""
         name = audience_name(call.body.get("description"))
         self._find(call.owner, number_in(call.parameters["audienceGroupId"])).description = name
+        self._world.state.next_sequence()
         return json_response({})
 
     def delete(self, call: Context) -> Response:
         """Answer deleteAudienceGroup. Raises ApiError 400."""
         audience = self._find(call.owner, number_in(call.parameters["audienceGroupId"]))
         del self._book.audiences[audience.id]
+        self._world.state.next_sequence()
         return json_response({})
 
     def get(self, call: Context) -> Response:
@@ -286,6 +289,7 @@ class Audiences:
 
     def _keep(self, audience: Audience) -> Response:
         self._book.audiences[audience.id] = audience
+        self._world.state.next_sequence()
         content = self._describe(audience)
         for name in ("status", "audienceCount", "failedType"):
             content.pop(name, None)
