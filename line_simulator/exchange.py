@@ -57,20 +57,20 @@ def html_response(page: str, status: int = 200) -> Response:
 
 
 class ApiError(Exception):
-    """LINE refuses: `status` and a body in LINE's error shape."""
+    """LINE refuses: `status` and a body in LINE's error shape. The rich menu's answers carry an empty list of details."""
 
     def __init__(self, status: int, message: str, details: list[dict[str, str]] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
-        self.details = details or []
+        self.details = details
         self.headers: dict[str, str] = {}
         self.extra: dict[str, Any] = {}
 
     def response(self) -> Response:
         """Return the answer LINE would give (line-openapi messaging-api.yml, ErrorResponse)."""
         content: dict[str, Any] = {"message": self.message}
-        if self.details:
+        if self.details is not None:
             content["details"] = self.details
         return json_response({**content, **self.extra}, self.status, **self.headers)
 
