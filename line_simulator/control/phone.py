@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from line_simulator import screens
+from line_simulator import activity, screens
 from line_simulator.control.describe import describe_message
 from line_simulator.control.values import Answer, Verb, need
 from line_simulator.exchange import SimulatorError
@@ -36,7 +36,7 @@ class Phoning:
 
     def verbs(self) -> dict[str, Verb]:
         """Return what a person does with the screen."""
-        return {"play": self._play}
+        return {"play": self._play, "read": self._read}
 
     def _chat(self, _: JsonObject, query: dict[str, str]) -> Any:
         """Both sides of one chat, in order: {"status", "userId", "lines", "unread", "loading": seconds}."""
@@ -91,8 +91,8 @@ class Phoning:
         channel = self._line.world.channel(str(need(body, "channel")))
         if not channel.webhook_url:
             raise SimulatorError(f"{channel.name} has no webhook URL.")
-        status, reason, latency = self._line.webhook_queue.test(channel, channel.webhook_url)
-        return {"status": status, "reason": reason, "latencyMs": round(latency, 1)}
+        outcome = self._line.webhook_queue.test(channel, channel.webhook_url)
+        return {"status": outcome.status, "reason": outcome.reason, "latencyMs": round(outcome.latency_ms, 1)}
 
     def _play(self, person: PersonRecord, channel: Channel, body: JsonObject) -> None:
         """Note how far a video or sound was played: {"messageId", "percent"}."""
@@ -100,6 +100,14 @@ class Phoning:
         if isinstance(percent, bool) or not isinstance(percent, int) or not 0 <= percent <= 100:
             raise SimulatorError("percent must be a number from 0 to 100.")
         self._line.people.play(person, channel, str(need(body, "messageId")), percent)
+
+    def _read(self, person: PersonRecord, channel: Channel, _: JsonObject) -> Any:
+        """Note that the person sees what came while the chat was open; opening it is the verb look."""
+        world = self._line.world
+        with world.lock:
+            user_id = world.user_id(person, channel.provider)
+            chat = channel.chats.get(user_id)
+            return {"looked": activity.look(world, chat, user_id) if chat else 0}
 
 
 def _unread(chat: Chat) -> int:

@@ -66,6 +66,9 @@ def test_talks_count_what_was_not_looked_at(sim: Any, api: Any, line: LineSimula
     assert (first["channel"], first["unread"], first["last"]["text"], first["status"]) == (shop.id, 2, "二", "friend")
     assert (second["channel"], second["unread"], second["last"], second["status"]) == (other.id, 0, None, "none")
     assert sim("POST", f"/_sim/people/{hanako.id}/look", {"channel": shop.id})[1]["looked"] == 2
+    api.push(hanako.user_id(shop), "四")
+    assert sim("POST", f"/_sim/people/{hanako.id}/read", {"channel": shop.id})[1]["looked"] == 1
+    assert sim("POST", f"/_sim/people/{hanako.id}/read", {"channel": other.id})[1]["looked"] == 0
     hanako.say(shop, "三")
     first = sim("GET", f"/_sim/talks?person={hanako.id}")[1]["talks"][0]
     assert (first["unread"], first["last"]["text"]) == (0, "三")
