@@ -183,8 +183,8 @@ class Person:
         self._people.postback(self.record, channel, str(action["data"]), display_text=action.get("displayText"))
 
     def open(self, url: str) -> Page:
-        """Open a page in the in-app browser, which keeps this person's cookies."""
-        return self.browser.get(url)
+        """Open a page in the in-app browser, which keeps this person's cookies; LINE's own pages are the simulator's."""
+        return self.browser.get(walking.at_home(self._world.origin, url))
 
     def take_coupon(self, channel: Channel, coupon_id: str) -> bool:
         """Take a coupon; returns whether the person has it. Raises SimulatorError when it cannot be taken."""

@@ -99,6 +99,7 @@ class LineSimulator(Console):
             self.api.resume()
             self.actors.resume()
         self._server = server = Server(self._port, self.handle)
+        self.world.origin = self.url
         self._begin("linesim-http", lambda: server.serve_forever(0.05))
         self._begin("linesim-reactions", self._react)
         self._begin("linesim-due", self.world.due.serve)

@@ -303,6 +303,8 @@ class World:
         self.state = State()
         self.lock = threading.RLock()
         self.due = Due(clock, self.lock)
+        # Where the simulator listens; empty before it does.
+        self.origin = ""
         self.emit: Callable[[Channel, JsonObject], None] = _ignore
         self.delivered: Callable[[Channel, list[str], Sending], None] = _ignore_delivery
         self.posted: Callable[[Channel, str], list[Sending]] = _no_posts

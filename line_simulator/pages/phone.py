@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from line_simulator.exchange import Request, Response
 from line_simulator.pages.browser import PERSON_COOKIE
+from line_simulator.pages.walking import at_home
 from line_simulator.state import World
 
 _FILE = re.compile(r"/_phone/([a-z_]+\.(?:js|css|svg))")
@@ -50,7 +51,7 @@ class Phone:
     def _open(self, given: dict[str, str]) -> Response:
         """Send the in-app browser to a page, with the cookie that says whose phone it is on."""
         person = self._world.state.people.get(given.get("person", ""))
-        url = given.get("url", "")
+        url = at_home(self._world.origin, given.get("url", ""))
         if person is None or not re.match(r"https?://[^\s/]", url):
             return _missing()
         headers = {

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from line_simulator.exchange import SimulatorError
 from line_simulator.pages.browser import Browser, Form, Page
 
-_STEPS_MAX = 6
+_STEPS_MAX: Final = 6
+_COUNTERPARTS: Final = {
+    "https://liff.line.me/": "/liff/",
+    "https://miniapp.line.me/": "/liff/",
+    "https://access.line.me/": "/",
+}
+
+
+def at_home(origin: str, url: str) -> str:
+    """Return the simulator's counterpart of a page of LINE (LIFF URLs and the dialogs of access.line.me), else the URL itself."""
+    for host, path in _COUNTERPARTS.items():
+        if origin and url.startswith(host):
+            return origin + path + url.removeprefix(host)
+    return url
 
 
 def log_in(browser: Browser, person_id: str, page: Page, *, agree: bool, add_friend: bool) -> Page:

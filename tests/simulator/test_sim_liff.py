@@ -219,6 +219,17 @@ def test_the_consent_page_offers_the_friend(liff: Liff, line: LineSimulator, sho
     assert "開きませんでした" in line.person("三郎").log_in(f"{line.url}/liff/{liff_id}", agree=False).text
 
 
+def test_a_liff_url_of_line_opens_the_counterpart(liff: Liff, hanako: Person, shop: Channel) -> None:
+    liff_id = liff.add(view={"type": "full", "url": f"{liff.line.url}/_phone"})
+    action = {"type": "uri", "label": "会員証", "uri": f"https://liff.line.me/{liff_id}"}
+    page = hanako.tap(shop, {}, action).page
+    assert page is not None
+    assert "許可する" in page.text
+    assert urlsplit(hanako.log_in(page).url).path == "/_phone"
+    answer = liff.line.handle(Request("GET", "/_phone/open", urlencode({"person": hanako.id, "url": action["uri"]})))
+    assert answer.headers["Location"] == f"{liff.line.url}/liff/{liff_id}"
+
+
 @pytest.mark.parametrize("path", ["/liff/1000000000-abcdefgh", "/liff/1000000000-abcdefgh/x", "/liff/nothing", "/liff/"])
 def test_unknown_apps(line: LineSimulator, path: str) -> None:
     assert line.handle(Request("GET", path)).status == 404

@@ -385,6 +385,13 @@ def test_the_friend_option_names_what_it_does(app: App, line: LineSimulator, sho
     assert "花屋 をブロック解除する" in taro.open(app.url(bot_prompt="normal")).text
     assert "花屋 は友だち追加済みです" in hanako.open(app.url(bot_prompt="normal")).text
     assert "友だち追加" not in taro.open(app.url()).text
+    jiro = line.person("次郎")
+    consent = jiro.open(app.url(bot_prompt="aggressive"))
+    assert "友だち追加" not in consent.text
+    asked = jiro.browser.submit(consent, answer="allow")
+    assert "花屋 を友だち追加しますか？" in asked.text
+    assert app.came == []
+    assert jiro.browser.submit(asked).text == "ok"
 
 
 @pytest.mark.parametrize("mode", ["query", "form_post", "jwt", "query.jwt", "form_post.jwt"])
@@ -407,6 +414,10 @@ def test_deauthorising_takes_everything_back(app: App, hanako: Person, line: Lin
     assert app.call("POST", path, short, body)[0] == 403
     assert app.call("POST", path, shop.access_token, body)[0] == 403
     assert app.call("POST", path, "nothing", body)[0] == 401
+    other = line.login_channel("別")
+    foreign = {**granted, "client_id": other.id, "client_secret": other.secret}
+    theirs = app.call("POST", "/oauth2/v3/token", **foreign)[1]["access_token"]
+    assert app.call("POST", path, theirs, body) == (400, {"message": "invalid token"})
     assert app.call("POST", path, stateless, body) == (204, None)
     for nonsense in ({}, {"userAccessToken": 5}, {"userAccessToken": {}}, body):
         assert app.call("POST", path, stateless, nonsense) == (400, {"message": "invalid token"})
