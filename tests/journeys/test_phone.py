@@ -23,7 +23,7 @@ def test_the_first_visit_takes_three_steps(chromium: Any, desk: Any) -> None:
     desk.bot.events.clear()
     first = page.locator(".phone").first
     first.get_by_role("button", name="追加").click()
-    expect(first.get_by_text("友だちではない公式アカウントです。")).to_be_hidden()
+    expect(first.get_by_text("まだ友だちではありません。")).to_be_hidden()
     assert desk.heard("follow")[0]["follow"] == {"isUnblocked": False}
     assert channel.chats[desk.line.person("佐藤 花子").user_id(channel)].status == "friend"
 

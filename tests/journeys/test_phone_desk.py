@@ -89,7 +89,7 @@ def test_faults_are_set_and_taken_back(desk: Any) -> None:
     page.get_by_label("回数").fill("2")
     page.get_by_role("button", name="障害を起こす").click()
     row = page.locator(".faults li")
-    expect(row).to_contain_text("unauthorized")
+    expect(row).to_contain_text("401 トークンの期限切れ")
     expect(row).to_contain_text("0 / 2回")
     (rule,) = desk.line.faults.describe()
     assert (rule["kind"], rule["times"]) == ("unauthorized", 2)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+import urllib3
 from playwright.sync_api import expect
 
 from line_simulator.activity import Activity
@@ -264,6 +266,50 @@ def test_each_phone_links_its_own_person(desk: Any) -> None:
         assert desk.heard("accountLink", index + 1)[index]["link"] == {"nonce": nonce, "result": ["failed", "ok"][index]}
         phone.get_by_role("button", name="アプリ内ブラウザを閉じる").click()
     assert page.locator("iframe").count() == 0
+
+
+def test_line_login_in_the_app_is_the_login_of_this_phone(desk: Any) -> None:
+    hanako, taro = desk.friend("花子"), desk.friend("太郎")
+    callback = desk.bot.origin + "/callback"
+    login = desk.line.login_channel("会員サイト", callback_urls=[callback], bot=desk.shop)
+    query = {"response_type": "code", "client_id": login.id, "redirect_uri": callback, "state": "s1", "scope": "profile openid"}
+    page = desk.open()
+    for person in (taro, hanako):
+        desk.push(person, buttons({"type": "uri", "label": "ログイン", "uri": f"{desk.line.url}/oauth2/v2.1/authorize?{urlencode(query)}"}))
+        phone = desk.phone(person)
+        phone.get_by_role("button", name="ログイン").click()
+        screen = phone.frame_locator("iframe")
+        expect(screen.locator("body")).to_contain_text(person.name)
+        screen.locator("button[value=allow]").click()
+        expect(screen.get_by_role("heading")).to_have_text("お店のページ")
+        (came,) = [frame.url for frame in page.frames if frame.url.startswith(callback)]
+        given = dict(parse_qsl(urlsplit(came).query))
+        assert given["state"] == "s1"
+        form = {"grant_type": "authorization_code", "code": given["code"], "redirect_uri": callback}
+        body = urlencode({**form, "client_id": login.id, "client_secret": login.secret})
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = urllib3.request("POST", desk.line.url + "/oauth2/v2.1/token", body=body, headers=kind)
+        profile = urllib3.request("GET", desk.line.url + "/v2/profile", headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
+        assert profile.json()["displayName"] == person.name
+        phone.get_by_role("button", name="アプリ内ブラウザを閉じる").click()
+
+
+def test_a_coupon_is_taken_and_used(desk: Any) -> None:
+    hanako = desk.friend("花子")
+    now = int(desk.line.clock.time())
+    coupon = {
+        "title": "100円引き", "startTimestamp": now - 10, "endTimestamp": now + 86_400, "timezone": "ASIA_TOKYO", "visibility": "UNLISTED",
+        "maxUseCountPerTicket": 1, "acquisitionCondition": {"type": "normal"},
+        "reward": {"type": "discount", "priceInfo": {"type": "fixed", "fixedAmount": 100}},
+    }  # fmt: skip
+    coupon_id = desk.api("POST", "/v2/bot/coupon", coupon)["couponId"]
+    desk.push(hanako, {"type": "coupon", "couponId": coupon_id})
+    phone = (desk.open(), desk.phone(hanako))[1]
+    for button, told in (("受け取る", "クーポンを受け取りました。"), ("使う", "クーポンを使いました（1回目）。")):
+        phone.get_by_role("button", name="クーポンを開く").click()
+        expect(phone.get_by_role("dialog", name="100円引き")).to_be_visible()
+        phone.get_by_role("button", name=button).click()
+        expect(phone.locator(".toast")).to_have_text(told)
 
 
 def test_raw_json_beside_a_bubble(desk: Any) -> None:

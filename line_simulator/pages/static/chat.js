@@ -108,7 +108,7 @@ export class Chat {
       open: (url) => tap({ type: "uri", uri: url }),
       view: (url) => this.over.view(url),
       say: this.complain,
-      coupon: (couponId) => this.takeCoupon(couponId),
+      coupon: (couponId) => this.showCoupon(couponId),
       watch: (part) => this.watch(part, line, tap),
     };
   }
@@ -124,9 +124,18 @@ export class Chat {
     });
   }
 
-  async takeCoupon(couponId) {
-    const taken = await this.do("take_coupon", { couponId });
-    if (taken) this.over.say("クーポンを受け取りました。");
+  async showCoupon(couponId) {
+    const { coupons } = await ask(path("/_sim/coupons", { channel: this.channel.id }), { coupons: [] });
+    const coupon = coupons.find((one) => one.couponId === couponId) || {};
+    const list = make("div", "choices options");
+    const add = (text, name, say) => list.append(button({ text, work: async () => {
+      close();
+      const told = await this.do(name, { couponId });
+      if (told) this.over.say(say(told));
+    } }));
+    add("受け取る", "take_coupon", (told) => (told.taken ? "クーポンを受け取りました。" : "残念ながら、はずれです。"));
+    add("使う", "use_coupon", (told) => `クーポンを使いました（${told.uses}回目）。`);
+    const close = this.over.sheet(coupon.title || "クーポン", make("p", "hint", coupon.description || couponId || ""), list);
   }
 
   /** Load and draw. */
@@ -169,7 +178,7 @@ export class Chat {
     const follow = (text) => button({ text, icon: "person", size: 18, className: "main", work: () => this.do("follow") });
     const contents = {
       friend: [],
-      none: [make("p", "", "友だちではない公式アカウントです。"), follow("追加"), button({ text: "ブロック", work: () => this.do("block") })],
+      none: [make("p", "", "まだ友だちではありません。"), follow("追加"), button({ text: "ブロック", work: () => this.do("block") })],
       blocked: [make("p", "", "この公式アカウントをブロックしています。"), button({ text: "ブロック解除", className: "main", work: () => this.do("unblock") })],
     }[status] || [];
     this.banner.replaceChildren(...contents);

@@ -152,7 +152,7 @@ export function field({ label, name, value = "", placeholder = "", type = "text"
     if (maxLength) input.maxLength = maxLength;
   }
   input.name = name;
-  input.value = value;
+  if (value || !options) input.value = value;
   input.required = required;
   input.autocomplete = "off";
   holder.append(input);

@@ -2,6 +2,7 @@
 import { call } from "./api.js";
 import { AccountPanel } from "./accounts.js";
 import { button, field, make } from "./dom.js";
+import { FaultPanel } from "./faults.js";
 import { act, now } from "./store.js";
 import { full } from "./times.js";
 
@@ -76,40 +77,4 @@ function clockPanel() {
   });
   node.append(make("p", "hint", "模擬環境の時刻です。進めると、トークンの期限や予約された配信などが実際より早く進みます。戻すことはできません。"), shown, row, speed);
   return node;
-}
-
-class FaultPanel {
-  constructor() {
-    this.node = make("section");
-    this.form = make("form", "stack");
-    this.list = make("ul", "faults");
-    this.form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      const values = new FormData(this.form);
-      const times = Number(values.get("times"));
-      const path = String(values.get("path")).trim();
-      act(() => call("POST", "/_sim/faults", { kind: values.get("kind"), ...(times ? { times } : {}), ...(path ? { path } : {}) }));
-    });
-    this.node.append(make("p", "hint", "ボットやアプリの備えを試すために、わざと失敗させます。"), this.form, make("h3", "", "有効な障害"), this.list);
-  }
-
-  async refresh() {
-    const { faults, kinds } = await call("GET", "/_sim/faults");
-    if (!this.form.firstChild) {
-      this.form.append(
-        field({ label: "障害の種類", name: "kind", options: Object.entries(kinds).map(([kind, text]) => [kind, `${kind} — ${text}`]) }),
-        field({ label: "回数（空なら何度でも）", name: "times", type: "number", value: "1" }),
-        field({ label: "APIのパス（空ならすべて）", name: "path", placeholder: "/v2/bot/message/*" }),
-        make("button", "main", "障害を起こす"),
-      );
-    }
-    const rows = faults.map((one) => {
-      const row = make("li");
-      const limit = one.times ? `${one.applied} / ${one.times}回` : `${one.applied}回`;
-      row.append(make("strong", "", one.kind), make("span", "hint", `${one.path || ""} ${limit}`),
-        button({ text: "取り消す", label: `${one.kind}を取り消す`, work: () => act(() => call("DELETE", `/_sim/faults/${one.id}`)) }));
-      return row;
-    });
-    this.list.replaceChildren(...(rows.length ? rows : [make("li", "hint", "ありません")]));
-  }
 }

@@ -1,6 +1,7 @@
 // The log of webhooks: what was sent to the bots, how they answered, and sending it again.
 import { call } from "./api.js";
 import { button, make } from "./dom.js";
+import { faultName } from "./faults.js";
 import { summary } from "./messages.js";
 import { act, channelOf, memory, store } from "./store.js";
 import { full, instant } from "./times.js";
@@ -40,6 +41,7 @@ export class WebhookLog {
     if (mark === this.mark) return;
     this.mark = mark;
     this.count.textContent = webhooks.length ? `新しい順に${webhooks.length}件` : "まだありません。話しかけると、ここに並びます。";
+    this.node.classList.toggle("none", !webhooks.length);
     this.list.replaceChildren(...webhooks.reverse().map((one) => this.row(one)));
   }
 
@@ -58,7 +60,7 @@ export class WebhookLog {
       make("span", `state ${hook.state}`, state),
       make("span", "answer", hook.status ? `HTTP ${hook.status}` : REASONS[hook.reason] || "—"),
       make("span", "latency", hook.latencyMs === null ? "" : `${Math.round(hook.latencyMs)} ms`),
-      hook.fault ? make("span", "fault", `障害: ${hook.fault}`) : "",
+      hook.fault ? make("span", "fault", `障害: ${faultName(hook.fault)}`) : "",
       button({ text: "再送", label: `#${hook.id}をもう一度送る`, work: (event) => {
         event.preventDefault();
         act(() => call("POST", `/_sim/webhooks/${hook.id}/replay`));
