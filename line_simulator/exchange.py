@@ -47,8 +47,16 @@ class Response:
 
 def json_response(content: Any, status: int = 200, **headers: str) -> Response:
     """Return a response whose body is `content` as compact UTF-8 JSON."""
-    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-    return Response(status, body, headers=headers)
+    return Response(status, json_bytes(content), headers=headers)
+
+
+def json_bytes(content: Any, *, escaped: bool = False) -> bytes:
+    """Return JSON as compact UTF-8. What UTF-8 cannot write, halves of characters, makes all of it escaped."""
+    text = json.dumps(content, ensure_ascii=escaped, separators=(",", ":"))
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
 def html_response(page: str, status: int = 200) -> Response:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from line_simulator.disturbances import Parcel, disturbed, parcel
+from line_simulator.exchange import json_bytes
 from line_simulator.faults import Fault, Faults
 from line_simulator.state import Channel, JsonObject, World
 from line_simulator.wire import Outcome, encode, post, sign
@@ -286,7 +287,7 @@ class Webhooks:
             return
         for event in content["events"]:
             event["deliveryContext"] = {"isRedelivery": True}
-        body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        body = json_bytes(content)
         delivery.parcel = replace(delivery.parcel, body=body, signature=sign(channel.secret, body))
         self._put(delivery)
 

@@ -6,13 +6,13 @@ import base64
 import hashlib
 import hmac
 import http.client
-import json
 import ssl
 import time
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from line_simulator.exchange import json_bytes
 from line_simulator.state import Channel, JsonObject
 
 # Nothing documents this name; bots in the field have logged it.
@@ -41,7 +41,7 @@ def sign(secret: str, body: bytes) -> str:
 def encode(channel: Channel, events: list[JsonObject], *, escaped: bool = False) -> bytes:
     """Return the raw body for these events."""
     content = {"destination": channel.bot_user_id, "events": events}
-    return json.dumps(content, ensure_ascii=escaped, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return json_bytes(content, escaped=escaped)
 
 
 def post(

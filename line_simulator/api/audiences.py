@@ -169,7 +169,8 @@ class Audiences:
         """Answer createClickBasedAudienceGroup: who tapped a link (or this link) of a broadcast or narrowcast. Raises ApiError 400."""
         url = call.body.get("clickUrl")
         found = Findings()
-        found.text("clickUrl", url, 2000, required=False)
+        if url is not None and found.text("clickUrl", url, 2000):
+            found.url_scheme("clickUrl", url, ("http", "https", "line", "tel"))
         found.raise_if_any()
         return self._retarget(call, "CLICK", url or "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import Final
@@ -21,6 +22,7 @@ from line_simulator.state import DAY_SECONDS, JsonObject, Via, World
 _DELIVERIES_SINCE: Final = date(2017, 3, 1)
 _FOLLOWERS_SINCE: Final = date(2016, 11, 1)
 _UNIT_DAYS_MAX: Final = 30
+_UNIT: Final = re.compile(r"[a-zA-Z0-9_]{1,30}")
 _COLLECTED_DAYS: Final = round(COLLECTED_SECONDS / DAY_SECONDS)
 
 
@@ -92,7 +94,7 @@ class Insights:
         refuse_units(self._world)
         first, last = (day_of(call.query.get(name, "")) for name in ("from", "to"))
         name = call.query.get("customAggregationUnit", "")
-        if first is None or last is None or not name or not 0 <= (last - first).days <= _UNIT_DAYS_MAX:
+        if first is None or last is None or not _UNIT.fullmatch(name) or not 0 <= (last - first).days <= _UNIT_DAYS_MAX:
             error = ApiError(400, "")
             # The reference shows this body for every reason.
             error.extra = {"message": None, "key": None, "stacktrace": None, "code": None}

@@ -105,7 +105,13 @@ def _text_v2(found: Findings, path: str, message: dict[str, Any]) -> None:
             found.text(f"{here}.productId", entry.get("productId"), 100)
             found.text(f"{here}.emojiId", entry.get("emojiId"), 100)
         else:
-            found.mapping(f"{here}.mentionee", entry.get("mentionee"))
+            _mentionee(found, f"{here}.mentionee", entry.get("mentionee"))
+
+
+def _mentionee(found: Findings, path: str, value: Any) -> None:
+    target = found.mapping(path, value)
+    if target is not None and found.one_of(f"{path}.type", target.get("type"), ("user", "all")) and target["type"] == "user":
+        found.text(f"{path}.userId", target.get("userId"), 100)
 
 
 def _sticker(found: Findings, path: str, message: dict[str, Any]) -> None:

@@ -26,7 +26,6 @@ _REFUSAL: Final = {
         "message": {"type": "string", "minLength": 1},
         "details": {
             "type": "array",
-            "minItems": 1,
             "items": {
                 "type": "object",
                 "properties": {"message": {"type": "string"}, "property": {"type": "string"}},
@@ -83,7 +82,7 @@ def judge_webhook(delivery: Delivery) -> list[str]:
     if delivery.fault in DISTORTIONS:
         return []
     try:
-        body = json.loads(delivery.body)
+        body = json.loads(delivery.body.decode("utf-8"))
     except ValueError as error:
         return [f"webhook {delivery.id} is not JSON: {error}"]
     schema = official.schema_of("webhook", "CallbackRequest", closed=True)
@@ -125,14 +124,23 @@ def _unlisted(call: Call, known: Official | None) -> dict[str, Any]:
     return _TOKEN_REFUSAL if known is None or known.file == "channel-access-token" else _REFUSAL
 
 
-def _judged(what: str, raw: bytes, schema: dict[str, Any]) -> Iterator[str]:
+def _judged(what: str, raw: bytes, schema: dict[str, Any], *, lenient: bool = False) -> Iterator[str]:
     try:
-        content = json.loads(raw)
+        content = json.loads(raw.decode("utf-8"))
     except ValueError as error:
         yield f"{what} is not JSON: {error}"
         return
-    for one in _broken(_key(schema), content):
-        yield f"{what}: {one}"
+    broken = _broken(_key(schema), content)
+    if broken and lenient:
+        broken = _broken(_key(schema), _without_nulls(content))
+    yield from (f"{what}: {one}" for one in broken)
+
+
+def _without_nulls(content: Any) -> Any:
+    """Return a request without properties that are null; see drift.py."""
+    if isinstance(content, dict):
+        return {name: _without_nulls(one) for name, one in content.items() if one is not None}
+    return [_without_nulls(one) for one in content] if isinstance(content, list) else content
 
 
 def _queries(call: Call, known: Official) -> Iterator[str]:
@@ -150,7 +158,7 @@ def _request(call: Call, known: Official) -> Iterator[str]:
     if not known.bodies or (not call.body and not known.body_needed):
         return
     if _JSON in known.bodies:
-        yield from _judged("the accepted request", call.body, known.bodies[_JSON])
+        yield from _judged("the accepted request", call.body, known.bodies[_JSON], lenient=True)
     elif _FORM in known.bodies:
         schema = known.bodies[_FORM]
         properties = _properties(schema)
@@ -189,8 +197,12 @@ def _key(schema: dict[str, Any]) -> str:
 
 def _broken(key: str, content: Any) -> list[str]:
     validator = _validator(key)
-    if validator.is_valid(content):
-        return []
+    try:
+        if validator.is_valid(content):
+            return []
+    except UnicodeEncodeError:
+        # Halves of characters are legal in JSON, but not in the validator's language.
+        return _broken(key, json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")))
     errors = list(validator.iter_errors(content))
     # What fails leaves its properties unevaluated too; that says nothing new.
     plain = [error for error in errors if "unevaluatedProperties" not in error.schema_path] or errors

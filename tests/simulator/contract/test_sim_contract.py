@@ -59,7 +59,10 @@ def _without(*names: str, **changes: Any) -> dict[str, Any]:
 GOOD = [
     _call("pushMessage", 200, SENT, _push(TEXT)),
     _call("pushMessage", 400, {"message": "m", "details": [{"message": "d", "property": "p"}]}, {"to": 1}),
+    _call("pushMessage", 200, SENT, _push({**TEXT, "quickReply": None}, notificationDisabled=None)),
+    _call("pushMessage", 404, {"message": "m", "details": []}),
     _call("multicast", 200, {}, {"to": [USER], "messages": [TEXT]}),
+    _call("pushMessage", 200, SENT, _push({"type": "text", "text": "\ud800"})),
     _call("getMessageContent", 200, b"\x89PNG", content_type="image/png"),
     _call("getNumberOfSentPushMessages", 200, {"status": "unready"}, query="date=20261122"),
     _call("issueChannelToken", 400, {"error": "invalid_request", "error_description": "d"}),
@@ -68,6 +71,7 @@ GOOD = [
     _call("setWebhookEndpoint", 200, b"", {"endpoint": "https://a.example/"}),
 ]
 BROKEN = [
+    (_call("getBotInfo", 200, '{"userId":"\ud800"}'.encode("utf-8", "surrogatepass")), "the answer is not JSON"),
     (_call("pushMessage", 200, {"sentMessages": [{"id": 1}]}, _push(TEXT)), "$.sentMessages[0].id"),
     (_call("pushMessage", 200, {}, _push(TEXT)), "sentMessages"),
     (_call("pushMessage", 200, {**SENT, "invented": 1}, _push(TEXT)), "'invented' was unexpected"),
@@ -81,7 +85,9 @@ BROKEN = [
     (_call("pushMessage", 418, {"message": "m"}), "do not list this status"),
     (_call("pushMessage", 500, {"message": "m"}), "a server error nobody asked for"),
     (_call("pushMessage", 400, {"error": "m"}), '"message" is a required property'),
-    (_call("pushMessage", 404, {"message": "m", "details": []}), "details"),
+    (_call("pushMessage", 404, {"message": "m", "details": [{"text": "d"}]}), "details"),
+    (_call("pushMessage", 200, SENT, {"to": None, "messages": [TEXT]}), '"to" is a required property'),
+    (_call("pushMessage", 200, SENT, _push(None)), "messages[0]"),
     (_call("getBotInfo", 200, {"userId": USER}), '"basicId" is a required property'),
     (_call("getBotInfo", 200, b"<html>", content_type="text/html"), "the content type is text/html"),
     (_call("getBotInfo", 401, b"no", content_type="text/plain"), "the content type is text/plain"),
