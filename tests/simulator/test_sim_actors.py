@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from line_simulator import Channel, Habits, LineSimulator, Person, Request, SimulatorError, webhook_events
+from line_simulator.activity import Activity
 from line_simulator.api.rich_menu_book import menus_of
 from line_simulator.clock import TOKYO
 from line_simulator.habits import read_habits
@@ -138,6 +139,10 @@ def test_quiet_hours_are_quiet(line: LineSimulator, shop: Channel, receiver: Any
     assert sum(hours.values()) == 200
     assert not set(hours) & {23, 0, 1, 2, 3, 4, 5, 6}
     assert hours[7] > 50
+    (activity,) = line.world.part(Activity).sendings.values()
+    looks = {datetime.fromtimestamp(at, TOKYO).hour for at in activity.impressions.values()}
+    assert len(activity.impressions) == 200
+    assert not looks & {23, 0, 1, 2, 3, 4, 5, 6}
 
 
 def test_too_many_messages_drive_people_away_and_some_come_back(
