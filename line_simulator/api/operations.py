@@ -147,6 +147,5 @@ PAGES: Final = frozenset(
 )
 # What pages of other origins may call, for which browsers ask first.
 PREFLIGHTS: Final[tuple[tuple[str, str, str], ...]] = tuple(
-    ("OPTIONS", path, "preflight")
-    for path in ("/oauth2/v2.1/userinfo", "/v2/profile", "/friendship/v1/status", "/liff/messages")
+    ("OPTIONS", path, "preflight") for path in ("/oauth2/v2.1/userinfo", "/v2/profile", "/friendship/v1/status", "/liff/messages")
 )

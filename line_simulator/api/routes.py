@@ -42,7 +42,9 @@ class Routes:
         for path, methods in patterns.items():
             # Fixed text is escaped, {name} becomes a group; ids never contain a slash.
             parts = re.split(r"\{(\w+)\}", path)
-            text = "".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>{_SHAPES.get(part, '[^/]+')})" for i, part in enumerate(parts))
+            text = "".join(
+                re.escape(part) if i % 2 == 0 else f"(?P<{part}>{_SHAPES.get(part, '[^/]+')})" for i, part in enumerate(parts)
+            )
             self._patterns.append((re.compile(text), methods))
 
     def find(self, method: str, path: str) -> Match | NoMatch:

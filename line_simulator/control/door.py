@@ -41,7 +41,14 @@ class Control:
         acting, phoning, selling = Acting(line), Phoning(line), Selling(line)
         desk = LoginDesk(line)
         self._gathering = Gathering(line)
-        self._verbs: dict[str, Verb] = {**desk.verbs(), **self._gathering.verbs(), **acting.verbs(), **phoning.verbs(), **selling.verbs(), **self._menus.verbs()}
+        self._verbs: dict[str, Verb] = {
+            **desk.verbs(),
+            **self._gathering.verbs(),
+            **acting.verbs(),
+            **phoning.verbs(),
+            **selling.verbs(),
+            **self._menus.verbs(),
+        }
         self._table: dict[tuple[str, str], Answer] = {
             **acting.routes(),
             **phoning.routes(),
