@@ -19,6 +19,7 @@ from line_simulator.exchange import Request, Response
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _MAX_LINE: Final = 65_536
 _MAX_HEADERS: Final = 200
+_LINGER_SECONDS: Final = 2.0
 _MAX_HEADER_BYTES: Final = 1_048_576
 _VERSION: Final = re.compile(r"HTTP/1\.[0-9]")
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
@@ -99,7 +100,16 @@ class _Connection(socketserver.StreamRequestHandler):
             return self._answer(line)
         except _Refused as refused:
             self._send(Response(refused.status, refused.body()), keep=False, head=False)
+            self._linger()
             return False
+
+    def _linger(self) -> None:
+        """Take in a little of what the client still sends: closing at once would reset the connection before it reads."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(_LINGER_SECONDS)
+        deadline = time.monotonic() + _LINGER_SECONDS
+        while time.monotonic() < deadline and self.rfile.read1(_MAX_LINE):
+            continue
 
     def _answer(self, line: bytes) -> bool:
         method, target, version = _request_line(line)

@@ -9,18 +9,34 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from line_simulator.__main__ import main
+
 ROOT = Path(__file__).parents[2]
+Run = Callable[..., tuple[int, str]]
 COMMAND = [sys.executable, "-m", "line_simulator"]
 
 
-def _run(*arguments: str) -> tuple[int, str]:
-    done = subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, timeout=20, check=False)
-    assert b"Traceback" not in done.stderr
-    return done.returncode, done.stderr.decode()
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Call the command in this process, where it must end by itself: its exit status and what it says of the reason."""
+    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
+
+    def call(*arguments: str) -> tuple[int, str]:
+        try:
+            status: object = main(list(arguments))
+        except SystemExit as ended:
+            status = ended.code
+        assert isinstance(status, int)
+        return status, capsys.readouterr().err
+
+    yield call
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
 
 
 def test_a_bot_in_one_command() -> None:
@@ -30,7 +46,9 @@ def test_a_bot_in_one_command() -> None:
         assert running.stderr is not None
         text = ""
         while "friend 花子" not in text:
-            text += running.stdout.readline().decode()
+            row = running.stdout.readline().decode()
+            assert row, running.stderr.read().decode()
+            text += row
         found = re.search(r"LINE simulator on (http://127\.0\.0\.1:\d+)", text)
         assert found is not None
         token = re.search(r"access token +(\S+)", text)
@@ -48,9 +66,9 @@ def test_a_bot_in_one_command() -> None:
         assert running.stderr.read() == b""
 
 
-def test_a_taken_port() -> None:
+def test_a_taken_port(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        status, text = _run("--port", str(taken.getsockname()[1]))
+        status, text = run("--port", str(taken.getsockname()[1]))
     assert status == 1
     assert "ポート" in text
     assert "cannot be used" in text
@@ -59,15 +77,15 @@ def test_a_taken_port() -> None:
 @pytest.mark.parametrize(
     ("kept", "sentence"), [('{"format": 1}', "cannot be read"), ("[]", "cannot be read"), ("{", "cannot be read")]
 )
-def test_a_folder_of_another_format_stays_as_it_is(tmp_path: Path, kept: str, sentence: str) -> None:
+def test_a_folder_of_another_format_stays_as_it_is(run: Run, tmp_path: Path, kept: str, sentence: str) -> None:
     (tmp_path / "linesim.json").write_text(kept)
-    status, text = _run("--port", "0", "--data", str(tmp_path))
+    status, text = run("--port", "0", "--data", str(tmp_path))
     assert (status, text.count("\n")) == (1, 1)
     assert sentence in text
     assert (tmp_path / "linesim.json").read_text() == kept
 
 
-def test_places_that_cannot_be_used(tmp_path: Path) -> None:
+def test_places_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("no clock")
     for arguments, sentence in (
@@ -75,7 +93,7 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
         (["--clock-file", str(file)], "in JSON; delete it"),
         (["--clock-file", "/proc/nowhere/clock"], "cannot be written"),
     ):
-        status, text = _run("--port", "0", *arguments)
+        status, text = run("--port", "0", *arguments)
         assert (status, text.count("\n")) == (1, 1)
         assert sentence in text
 
@@ -83,7 +101,7 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--colour"], ["--port", "99999"], ["--port", "x"], ["--channel", ""], ["--multicast-foreign-id", "5"]]
 )
-def test_wrong_arguments(arguments: list[str]) -> None:
-    status, text = _run(*arguments)
+def test_wrong_arguments(run: Run, arguments: list[str]) -> None:
+    status, text = run(*arguments)
     assert (status, text.count("\n")) == (2, 1)
     assert "引数が正しくありません" in text
