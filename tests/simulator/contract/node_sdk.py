@@ -288,6 +288,21 @@ def groups(stage: Stage, sdk: NodeSdk) -> None:
         sdk(f"leave{kind}", chat)
 
 
+def stickers(stage: Stage, sdk: NodeSdk) -> None:
+    sdk("missionStickerV3", {"to": stage.user_id, "productId": "1", "productType": "STICKER", "sendPresentMessage": False})
+
+
+def by_phone(stage: Stage, sdk: NodeSdk) -> None:
+    number = "d41e0ad70dddfeb68f149ad6fc61574b9c5780ab7bcb2fba5517771ffbb2409c"
+    sdk("pushMessagesByPhone", {"to": number, "messages": [HELLO]})
+    assert sdk("getPNPMessageStatistics", stage.day(-1))["status"]
+
+
+def old_mark_as_read(stage: Stage, sdk: NodeSdk) -> None:
+    stage.said()
+    sdk("markMessagesAsRead", {"chat": {"userId": stage.user_id}})
+
+
 Scenario = Callable[[Stage, NodeSdk], None]
 SCENARIOS: dict[str, tuple[Scenario, tuple[str, ...]]] = {
     "sending": (sending, ()),
@@ -302,4 +317,7 @@ SCENARIOS: dict[str, tuple[Scenario, tuple[str, ...]]] = {
     "coupons": (coupons, ()),
     "memberships": (memberships, ()),
     "groups": (groups, ()),
+    "stickers": (stickers, ("missionStickerV3",)),
+    "by phone": (by_phone, ("pushMessagesByPhone",)),
+    "old mark as read": (old_mark_as_read, ("markMessagesAsRead",)),
 }

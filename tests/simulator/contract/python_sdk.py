@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -29,7 +30,10 @@ class Clients:
         self.insight = insight.Insight(insight.ApiClient(insight.Configuration(**given)))
         self.liff = liff.Liff(liff.ApiClient(liff.Configuration(**given)))
         self.module = module.LineModule(module.ApiClient(module.Configuration(**given)))
-        self.attach = moduleattach.LineModuleAttach(moduleattach.ApiClient(moduleattach.Configuration(**given)))
+        # This client writes "Basic" before whatever it is given.
+        basic = base64.b64encode(f"{stage.shop.id}:{stage.shop.secret}".encode()).decode()
+        attach = moduleattach.Configuration(host=stage.url, access_token=basic)
+        self.attach = moduleattach.LineModuleAttach(moduleattach.ApiClient(attach))
         self.shop = shop.Shop(shop.ApiClient(shop.Configuration(**given)))
         self.oauth = oauth.ChannelAccessToken(oauth.ApiClient(oauth.Configuration(host=stage.url)))
 
