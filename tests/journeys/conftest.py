@@ -39,11 +39,12 @@ class Bot:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 mac = base64.b64encode(hmac.new(bot.secret.encode(), body, hashlib.sha256).digest()).decode()
                 known = self.headers["x-line-signature"] == mac
+                events = json.loads(body)["events"] if known and bot.status == 200 else []
+                bot.events += events
                 self.send_response(bot.status if known else 403)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
-                for event in json.loads(body)["events"] if known and bot.status == 200 else ():
-                    bot.events.append(event)
+                for event in events:
                     bot.react(event)
 
             def do_GET(self) -> None:
@@ -120,7 +121,7 @@ class Desk:
 
     def until(self, holds: Callable[[], bool]) -> None:
         """Let the page go on until this holds; fails after some seconds."""
-        for _ in range(200):
+        for _ in range(600):
             if holds():
                 return
             self.page.wait_for_timeout(25)
@@ -141,8 +142,10 @@ def chromium() -> Iterator[Any]:
     if CHROMIUM is None:
         # On CI a missing browser is a failure, not an excuse (.ci/run installs it).
         (pytest.fail if os.environ.get("CI") else pytest.skip)("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    # A machine that runs the whole suite on two cores is slow at times.
+    expect.set_options(timeout=15_000)
     quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
@@ -154,7 +157,7 @@ def chromium() -> Iterator[Any]:
 def desk(chromium: Any) -> Iterator[Desk]:
     """A desk; fails the test when the page had an error of its own."""
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(8000)
+    context.set_default_timeout(15_000)
     page = context.new_page()
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))

@@ -63,7 +63,9 @@ def test_rows_share_their_width(desk: Any) -> None:
 
 def test_margins_and_spacing(desk: Any) -> None:
     gaps = {"none": 0, "xs": 2, "sm": 4, "md": 8, "lg": 12, "xl": 16, "xxl": 20, "7px": 7}
-    drawn = Drawn(desk, {"type": "bubble", "body": box(text("一"), text("二"), *(text("三", margin=word) for word in gaps), spacing="xl")})
+    drawn = Drawn(
+        desk, {"type": "bubble", "body": box(text("一"), text("二"), *(text("三", margin=word) for word in gaps), spacing="xl")}
+    )
     places = [drawn.at(".fx-text", index) for index in range(len(gaps) + 2)]
     found = [round(b["y"] - a["y"] - a["height"], 1) for a, b in zip(places, places[1:], strict=False)]
     assert found == [16, *gaps.values()]
@@ -73,7 +75,9 @@ def test_font_sizes_and_looks(desk: Any) -> None:
     sizes = {"xxs": 11, "xs": 13, "sm": 14, "md": 16, "lg": 19, "xl": 22, "xxl": 29, "3xl": 35, "4xl": 48, "5xl": 74, "17px": 17}
     look = {"weight": "bold", "color": "#FF0000", "decoration": "underline"}
     drawn = Drawn(desk, {"type": "bubble", "body": box(*(text("字", size=word, **look) for word in sizes))})
-    assert [drawn.style(".fx-text p", "fontSize", index) for index in range(len(sizes))] == [f"{pixels}px" for pixels in sizes.values()]
+    assert [drawn.style(".fx-text p", "fontSize", index) for index in range(len(sizes))] == [
+        f"{pixels}px" for pixels in sizes.values()
+    ]
     assert (drawn.style(".fx-text p", "fontWeight"), drawn.style(".fx-text p", "color")) == ("700", "rgb(255, 0, 0)")
     assert "underline" in drawn.style(".fx-text p", "textDecoration")
 
@@ -85,8 +89,13 @@ def test_blocks_have_their_paddings_styles_and_order(desk: Any) -> None:
         "header": box(text("頭")),
         "hero": {"type": "image", "url": PICTURE, "size": "full", "aspectRatio": "2:1"},
         "body": box(text("体")),
-        "footer": box({"type": "button", "action": action}, {"type": "button", "style": "primary", "height": "sm", "action": action}),
-        "styles": {"header": {"backgroundColor": "#00FF00", "separator": True}, "footer": {"separator": True, "separatorColor": "#0000FF"}},
+        "footer": box(
+            {"type": "button", "action": action}, {"type": "button", "style": "primary", "height": "sm", "action": action}
+        ),
+        "styles": {
+            "header": {"backgroundColor": "#00FF00", "separator": True},
+            "footer": {"separator": True, "separatorColor": "#0000FF"},
+        },
     }
     drawn = Drawn(desk, bubble)
     tops = [drawn.at(f".fx-block.{name}")["y"] for name in ("header", "hero", "body", "footer")]
@@ -115,7 +124,9 @@ def test_text_wraps_clamps_shrinks_and_aligns(desk: Any) -> None:
     assert heights[1] == pytest.approx(44.8, abs=1)
     assert heights[2] > 60
     shrunk = drawn.phone.locator(".fx-text p").nth(3)
-    assert shrunk.evaluate("node => [node.scrollWidth <= node.clientWidth + 1, parseFloat(getComputedStyle(node).fontSize) < 16]") == [True, True]
+    assert shrunk.evaluate(
+        "node => [node.scrollWidth <= node.clientWidth + 1, parseFloat(getComputedStyle(node).fontSize) < 16]"
+    ) == [True, True]
     assert drawn.style(".fx-text p", "textAlign", 4) == "end"
     assert drawn.style(".fx-text span", "color") == "rgb(255, 0, 0)"
     assert drawn.style(".fx-text span", "fontSize", 1) == "22px"
@@ -165,7 +176,8 @@ def test_right_to_left(desk: Any) -> None:
 def test_bubbles_of_a_carousel_are_equally_high_and_tapped_as_a_whole(desk: Any) -> None:
     action = {"type": "postback", "label": "開く", "data": "open=2"}
     short, long = (
-        {"type": "bubble", "size": "micro", "body": box(text(words, wrap=True)), "footer": box(text("足"))} for words in ("短", "長い" * 40)
+        {"type": "bubble", "size": "micro", "body": box(text(words, wrap=True)), "footer": box(text("足"))}
+        for words in ("短", "長い" * 40)
     )
     drawn = Drawn(desk, {"type": "carousel", "contents": [short, {**long, "action": action}]})
     one, two = drawn.at(".fx-bubble", 0), drawn.at(".fx-bubble", 1)

@@ -15,7 +15,11 @@ from tests.journeys.conftest import PICTURE, picture
 
 
 def buttons(*actions: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "template", "altText": "選ぶ", "template": {"type": "buttons", "text": "お選びください", "actions": list(actions)}}
+    return {
+        "type": "template",
+        "altText": "選ぶ",
+        "template": {"type": "buttons", "text": "お選びください", "actions": list(actions)},
+    }
 
 
 def flex(*actions: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +29,11 @@ def flex(*actions: dict[str, Any]) -> dict[str, Any]:
 
 
 def quick(*actions: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "text", "text": "どれにしますか", "quickReply": {"items": [{"type": "action", "action": one} for one in actions]}}
+    return {
+        "type": "text",
+        "text": "どれにしますか",
+        "quickReply": {"items": [{"type": "action", "action": one} for one in actions]},
+    }
 
 
 POSTBACK = {"type": "postback", "label": "はい", "data": "answer=yes", "displayText": "はい！"}
@@ -159,7 +167,10 @@ def test_imagemap_areas_lie_where_they_are_told_to(desk: Any) -> None:
     left = {"type": "message", "text": "左です", "area": {"x": 0, "y": 0, "width": 520, "height": 1040}}
     right = {"type": "uri", "linkUri": "https://shop.example/r", "area": {"x": 520, "y": 520, "width": 520, "height": 520}}
     size = {"width": 1040, "height": 1040}
-    desk.push(hanako, {"type": "imagemap", "baseUrl": "https://img.example/map", "altText": "地図", "baseSize": size, "actions": [left, right]})
+    desk.push(
+        hanako,
+        {"type": "imagemap", "baseUrl": "https://img.example/map", "altText": "地図", "baseSize": size, "actions": [left, right]},
+    )
     whole = phone.locator(".imagemap").bounding_box()
     area = phone.get_by_role("button", name="https://shop.example/r").bounding_box()
     assert whole["width"] == whole["height"] == 300
@@ -172,7 +183,12 @@ def test_imagemap_areas_lie_where_they_are_told_to(desk: Any) -> None:
 def test_carousels_confirm_and_text_of_the_second_kind(desk: Any) -> None:
     hanako = desk.friend("花子")
     phone = (desk.open(), desk.phone(hanako))[1]
-    column = {"thumbnailImageUrl": PICTURE, "title": "春", "text": "春の花束", "actions": [{**SAY, "label": "春にする", "text": "春"}]}
+    column = {
+        "thumbnailImageUrl": PICTURE,
+        "title": "春",
+        "text": "春の花束",
+        "actions": [{**SAY, "label": "春にする", "text": "春"}],
+    }
     emoji = {"type": "emoji", "productId": "5ac1bfd5040ab15980c9b435", "emojiId": "001"}
     desk.push(
         hanako,
@@ -207,7 +223,11 @@ def rich_menu(desk: Any, alias: str, areas: list[dict[str, Any]], *, selected: b
 def test_a_rich_menu_with_tabs(desk: Any) -> None:
     hanako = desk.friend("花子")
     other = {"type": "richmenuswitch", "richMenuAliasId": "b", "data": "tab=b"}
-    first = rich_menu(desk, "a", [SAY, other, {**POSTBACK, "inputOption": "closeRichMenu"}, {"type": "uri", "label": "店", "uri": desk.bot.origin + "/"}])
+    first = rich_menu(
+        desk,
+        "a",
+        [SAY, other, {**POSTBACK, "inputOption": "closeRichMenu"}, {"type": "uri", "label": "店", "uri": desk.bot.origin + "/"}],
+    )
     rich_menu(desk, "b", [{"type": "datetimepicker", "label": "予約", "data": "book", "mode": "date", "initial": "2026-12-24"}])
     desk.api("POST", f"/v2/bot/user/{hanako.user_id(desk.shop)}/richmenu/{first}")
     phone = (desk.open(), desk.phone(hanako))[1]
@@ -232,7 +252,7 @@ def test_a_rich_menu_with_tabs(desk: Any) -> None:
     assert desk.heard("postback", 3)[2]["postback"]["params"] == {"date": "2026-12-24"}
     phone.get_by_role("button", name="キーボードを表示").click()
     phone.get_by_role("textbox").fill("手で書く")
-    phone.get_by_role("button", name="送信").click()
+    phone.get_by_role("button", name="送信", exact=True).click()
     assert desk.heard("message")[0]["message"]["text"] == "手で書く"
     phone.get_by_role("button", name="メニューを表示").click()
     expect(menu).to_be_visible()
@@ -275,7 +295,10 @@ def test_line_login_in_the_app_is_the_login_of_this_phone(desk: Any) -> None:
     query = {"response_type": "code", "client_id": login.id, "redirect_uri": callback, "state": "s1", "scope": "profile openid"}
     page = desk.open()
     for person in (taro, hanako):
-        desk.push(person, buttons({"type": "uri", "label": "ログイン", "uri": f"{desk.line.url}/oauth2/v2.1/authorize?{urlencode(query)}"}))
+        desk.push(
+            person,
+            buttons({"type": "uri", "label": "ログイン", "uri": f"{desk.line.url}/oauth2/v2.1/authorize?{urlencode(query)}"}),
+        )
         phone = desk.phone(person)
         phone.get_by_role("button", name="ログイン").click()
         screen = phone.frame_locator("iframe")
@@ -289,7 +312,9 @@ def test_line_login_in_the_app_is_the_login_of_this_phone(desk: Any) -> None:
         body = urlencode({**form, "client_id": login.id, "client_secret": login.secret})
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         answer = urllib3.request("POST", desk.line.url + "/oauth2/v2.1/token", body=body, headers=kind)
-        profile = urllib3.request("GET", desk.line.url + "/v2/profile", headers={"Authorization": f"Bearer {answer.json()['access_token']}"})
+        profile = urllib3.request(
+            "GET", desk.line.url + "/v2/profile", headers={"Authorization": f"Bearer {answer.json()['access_token']}"}
+        )
         assert profile.json()["displayName"] == person.name
         phone.get_by_role("button", name="アプリ内ブラウザを閉じる").click()
 
@@ -310,6 +335,16 @@ def test_a_coupon_is_taken_and_used(desk: Any) -> None:
         expect(phone.get_by_role("dialog", name="100円引き")).to_be_visible()
         phone.get_by_role("button", name=button).click()
         expect(phone.locator(".toast")).to_have_text(told)
+
+
+def test_a_message_is_taken_back(desk: Any) -> None:
+    hanako = desk.friend("花子")
+    message_id = hanako.say(desk.shop, "間違えました")
+    phone = (desk.open(), desk.phone(hanako))[1]
+    phone.get_by_role("button", name="このメッセージの送信を取り消す").click()
+    expect(phone.get_by_text("メッセージの送信を取り消しました")).to_be_visible()
+    expect(phone.get_by_text("間違えました")).to_have_count(0)
+    assert desk.heard("unsend")[0]["unsend"] == {"messageId": message_id}
 
 
 def test_raw_json_beside_a_bubble(desk: Any) -> None:

@@ -5,7 +5,11 @@ import { choosePhoto, sendLocation } from "./sending.js";
 
 /** Do an action. chat: the chat it was tapped in. via: how it is told to the simulator, with what was chosen if anything. */
 export async function perform(chat, action, via) {
-  const tell = (params) => act(() => via(params), (text) => chat.over.say(text));
+  const tell = (params) => act(async () => {
+    const told = await via(params);
+    chat.listenTo(action);
+    return told;
+  }, (text) => chat.over.say(text));
   switch (action.type) {
     case "uri": return openLink(chat, action, tell);
     case "datetimepicker": return pickTime(chat, action, tell);
@@ -14,12 +18,8 @@ export async function perform(chat, action, via) {
     case "cameraRoll": return choosePhoto(chat, action.type === "camera");
     case "location": return sendLocation(chat);
     case "message":
+    case "postback":
     case "richmenuswitch": return tell();
-    case "postback": {
-      const told = await tell();
-      chat.listenTo(action);
-      return told;
-    }
     default: return chat.over.say(`「${action.type || "不明"}」はここでは動きません。`);
   }
 }

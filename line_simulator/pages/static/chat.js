@@ -108,6 +108,7 @@ export class Chat {
       open: (url) => tap({ type: "uri", uri: url }),
       view: (url) => this.over.view(url),
       say: this.complain,
+      unsend: () => this.do("unsend", { messageId: line.id }),
       coupon: (couponId) => this.showCoupon(couponId),
       watch: (part) => this.watch(part, line, tap),
     };

@@ -43,6 +43,7 @@ export class Lines {
   line(line, at, isFirst, account) {
     const { message } = line;
     const isMine = line.from === "person";
+    if (message.type === "unsent") return make("div", "day", "メッセージの送信を取り消しました");
     const node = make("div", `line ${isMine ? "mine" : "theirs"}${isFirst ? " first" : ""}${WIDE.includes(message.type) ? " wide" : ""}${isFull(message) ? " full" : ""}`);
     node.dataset.id = line.id;
     const sender = message.sender || {};
@@ -63,6 +64,7 @@ export class Lines {
     braces.setAttribute("aria-expanded", "false");
     if (isMine && line.read) meta.append(make("span", "read", "既読"));
     meta.append(make("time", "", hourMinute(at)), braces);
+    if (isMine) meta.append(button({ text: "取消", label: "このメッセージの送信を取り消す", className: "braces", work: () => this.makeContext(line).unsend() }));
     meta.querySelector("time").dateTime = at.toISOString();
     body.append(meta);
     stack.append(body, raw);

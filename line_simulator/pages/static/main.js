@@ -171,4 +171,6 @@ async function begin() {
   });
 }
 
-begin();
+// The simulator's own pages are at 127.0.0.1; on another name their cookies would not be ours.
+if (window.location.hostname === "localhost") window.location.hostname = "127.0.0.1";
+else begin();

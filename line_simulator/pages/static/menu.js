@@ -13,11 +13,7 @@ export function drawMenu(chat, menu) {
   (menu.areas || []).forEach((area, index) => {
     const action = area.action || {};
     const label = action.label || action.text || action.richMenuAliasId || action.displayText || action.data || action.uri || `エリア${index + 1}`;
-    const work = () => perform(chat, action, async (params) => {
-      const told = await verb(chat.person.id, chat.channel.id, "tap_menu", { area: index, open: false, ...(params ? { params } : {}) });
-      if (typeof told.openMenu === "boolean") chat.setMenu(told.openMenu);
-      return told;
-    });
+    const work = () => perform(chat, action, (params) => verb(chat.person.id, chat.channel.id, "tap_menu", { area: index, open: false, ...(params ? { params } : {}) }));
     node.append(cover(button({ className: "spot", label, work }), area.bounds || {}, size));
   });
   return node;

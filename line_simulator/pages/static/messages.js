@@ -27,6 +27,7 @@ export function summary(message) {
     file: () => `ファイル: ${message.fileName || ""}`,
     location: () => "位置情報を送信しました",
     coupon: () => "クーポン",
+    unsent: () => "メッセージの送信を取り消しました",
   }[message.type];
   return String((said ? said() : message.altText) || "").replace(/\s+/g, " ").slice(0, 80);
 }
