@@ -99,3 +99,12 @@ def test_headers_stay_on_their_line(line: LineSimulator) -> None:
     from line_simulator.server import _one_line
 
     assert _one_line("a\r\nSet-Cookie: b") == "a  Set-Cookie: b"
+
+
+def test_a_refused_client_that_goes_on_sending_reads_why(line: LineSimulator) -> None:
+    with socket.create_connection(("127.0.0.1", int(line.url.rpartition(":")[2])), timeout=3) as connection:
+        connection.sendall(b"POST /" + HEAD + b"Content-Length: 99999999\r\n\r\n")
+        connection.recv(1, socket.MSG_PEEK)
+        for _ in range(20):
+            connection.sendall(b"x" * 100_000)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 413")
