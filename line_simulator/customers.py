@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from line_simulator.api import coupons, memberships
+from line_simulator.consents import is_nameless
 from line_simulator.state import Channel, PersonRecord, World
 from line_simulator.webhook_events import make_event, user_source
 
@@ -31,5 +32,8 @@ def change_membership(world: World, person: PersonRecord, channel: Channel, plan
     with world.lock:
         user_id = world.user_id(person, channel.provider)
         content = memberships.change(world, channel, user_id, plan_id, change)
+        if is_nameless(world, user_id):
+            # Of them LINE sends no membership event (documentation, Consent on getting user profile information).
+            return
         event = make_event(world, channel, "membership", {"membership": content}, user_source(user_id), answer_to=user_id)
         world.emit(channel, event)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from line_simulator.consents import source_of
 from line_simulator.exchange import SimulatorError
 from line_simulator.state import Channel, Friendship, JsonObject, PersonRecord, World
 from line_simulator.webhook_events import make_event, user_source
@@ -29,7 +30,7 @@ def unsend(world: World, person: PersonRecord, channel: Channel, message_id: str
         content = world.state.contents.get(message_id)
         if content is not None:
             content.gone, content.data = True, b""
-        world.emit(channel, make_event(world, channel, "unsend", {"unsend": {"messageId": message_id}}, user_source(user_id)))
+        world.emit(channel, make_event(world, channel, "unsend", {"unsend": {"messageId": message_id}}, source_of(world, user_id)))
 
 
 def beacon(world: World, person: PersonRecord, channel: Channel, hwid: str, kind: str = "enter", dm: str | None = None) -> None:
@@ -44,7 +45,7 @@ def beacon(world: World, person: PersonRecord, channel: Channel, hwid: str, kind
         if kind not in _BEACONS:
             raise SimulatorError(f"A beacon event cannot be {kind!r}; known are {', '.join(_BEACONS)}.")
         content = {"hwid": hwid, "type": kind, **({"dm": dm} if dm is not None else {})}
-        world.emit(channel, make_event(world, channel, "beacon", {"beacon": content}, user_source(user_id), answer_to=user_id))
+        world.emit(channel, make_event(world, channel, "beacon", {"beacon": content}, source_of(world, user_id), answer_to=user_id))
 
 
 def image_set(world: World, count: int) -> list[JsonObject]:

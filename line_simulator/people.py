@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from line_simulator import activity, friendships, screens
+from line_simulator.consents import source_of
 from line_simulator.exchange import SimulatorError
 from line_simulator.ids import Ids, is_user_id
 from line_simulator.objects.demographics import settle_attributes
@@ -21,7 +22,7 @@ from line_simulator.state import (
     Said,
     World,
 )
-from line_simulator.webhook_events import make_event, message_content, user_source
+from line_simulator.webhook_events import make_event, message_content
 
 _CHANNEL_ID: Final = re.compile(r"[0-9]{10}")
 _SECRET: Final = re.compile(r"[0-9a-f]{32}")
@@ -264,7 +265,7 @@ class People:
             chat.said.append(said)
 
     def _event(self, channel: Channel, user_id: str | None, kind: str, extra: JsonObject, *, replyable: bool = False) -> JsonObject:
-        source = user_source(user_id) if user_id is not None else None
+        source = source_of(self._world, user_id) if user_id is not None else None
         return make_event(self._world, channel, kind, extra, source, answer_to=user_id if replyable else None)
 
 

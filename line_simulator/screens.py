@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from line_simulator.state import Channel, Said, World, part
+from line_simulator.state import Channel, Friendship, Said, World, part
 
 
 @part("screens")
@@ -22,8 +22,14 @@ class Screens:
 
 
 def start_loading(world: World, channel: Channel, user_id: str, seconds: float) -> None:
-    """Show loading dots to a user for `seconds` of virtual time, or until the next message. Strangers see nothing."""
-    if user_id not in channel.chats:
+    """Show loading dots to a friend for `seconds` of virtual time, or until the next message; others see nothing.
+
+    LINE shows them only in a chat that is open just then, on iOS and Android (reference, Display a loading animation). Phones
+    here have no such moment, so every friend's chat counts as open.
+    """
+    chat = channel.chats.get(user_id)
+    owner = world.state.owners.get(user_id)
+    if chat is None or chat.status is not Friendship.FRIEND or (owner is not None and owner[1].app == "pc"):
         return
     until = world.clock.time() + seconds
     world.part(Screens).loading[_key(channel, user_id)] = (until, world.state.next_sequence())

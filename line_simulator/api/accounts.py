@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from line_simulator import screens
 from line_simulator.api.asking import day_of, limit_of, page_of
 from line_simulator.api.calls import Operation, Reads
+from line_simulator.consents import is_nameless, known
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.objects.findings import Findings
 from line_simulator.ids import is_user_id
@@ -18,6 +20,7 @@ from line_simulator.webhooks import Webhooks
 LINK_TOKEN_SECONDS: Final = 600.0
 _FOLLOWERS_DEFAULT: Final = 300
 _FOLLOWERS_MAX: Final = 1000
+_BAD_ENDPOINT: Final = "Invalid webhook endpoint URL"
 
 
 class Accounts:
@@ -82,7 +85,7 @@ class Accounts:
     def profile(self, channel: Channel, user_id: str) -> Response:
         """Answer getProfile: 404 for blocked, strangers, and people without consent alike."""
         person, status = self._person(channel, user_id)
-        if person is None or status is not Friendship.FRIEND or not person.consent:
+        if person is None or status is not Friendship.FRIEND or is_nameless(self._world, user_id):
             raise ApiError(404, "Not found")
         profile = {"displayName": person.name, "userId": user_id, "language": person.language}
         if person.picture_url:
@@ -117,8 +120,7 @@ class Accounts:
         return json_response(content)
 
     def _is_listed(self, user_id: str, status: Friendship) -> bool:
-        owner = self._world.state.owners.get(user_id)
-        return status is Friendship.FRIEND and owner is not None and owner[1].consent
+        return status is Friendship.FRIEND and known(self._world, user_id) is not None
 
     def link_token(self, channel: Channel, user_id: str) -> Response:
         """Answer issueLinkToken: friends only, ten minutes, one use."""
@@ -146,6 +148,9 @@ class Accounts:
         url = channel.webhook_url if body.get("endpoint") is None else self._endpoint(body["endpoint"])
         if not url:
             raise ApiError(404, "Webhook endpoint not found")
+        if not _resolves(url):
+            # The reference shows this body for a domain name that does not resolve (Test webhook endpoint).
+            raise ApiError(400, _BAD_ENDPOINT)
         at = datetime.fromtimestamp(self._world.clock.time(), UTC)
         outcome = self._webhooks.test(channel, url)
         return json_response(
@@ -165,7 +170,7 @@ class Accounts:
             found.raise_if_any()
         parts = urlsplit(str(value))
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ApiError(400, "Invalid webhook endpoint URL")
+            raise ApiError(400, _BAD_ENDPOINT)
         return str(value)
 
     def start_loading(self, channel: Channel, body: JsonObject) -> Response:
@@ -197,3 +202,13 @@ class Accounts:
         if owner is None or owner[0] != channel.provider or chat is None:
             return None, Friendship.NONE
         return owner[1], chat.status
+
+
+def _resolves(url: str) -> bool:
+    """Tell whether the host of a URL has an address."""
+    parts = urlsplit(url)
+    try:
+        socket.getaddrinfo(parts.hostname, None, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return False
+    return True

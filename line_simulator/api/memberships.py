@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from line_simulator.api.asking import limit_of, page_of
 from line_simulator.api.calls import Context, Operation
+from line_simulator.consents import known
 from line_simulator.exchange import ApiError, Response, SimulatorError, json_response
 from line_simulator.ids import is_user_id
 from line_simulator.state import Channel, Friendship, JsonObject, World, part
@@ -115,8 +116,8 @@ class Memberships:
         }
 
     def _is_listed(self, channel: Channel, user_id: str) -> bool:
-        owner, chat = self._world.state.owners.get(user_id), channel.chats.get(user_id)
-        return owner is not None and owner[1].consent and chat is not None and chat.status is Friendship.FRIEND
+        chat = channel.chats.get(user_id)
+        return chat is not None and chat.status is Friendship.FRIEND and known(self._world, user_id) is not None
 
 
 def set_plan(world: World, channel: Channel, title: str, **attributes: Any) -> Plan:

@@ -49,6 +49,12 @@ class Ask:
         """Tell whether a boolean parameter is true."""
         return self.given.get(name) == "true"
 
+    def logs_in(self, person: PersonRecord) -> bool:
+        """Tell whether this person is logged in without doing anything (Integrating LINE Login, Auto login): never on a PC."""
+        if person.app == "pc" or self.given.get("prompt") == "login" or self.is_set("disable_auto_login"):
+            return False
+        return not (person.app == "ios" and self.is_set("disable_ios_auto_login"))
+
     def problem(self) -> tuple[str, str] | None:
         """Return the error code and its description, if the request is wrong (Integrating LINE Login, Error codes)."""
         given = self.given
@@ -107,10 +113,10 @@ class LoginPages:
             return self._refuse(ask, *problem)
         call.client_id = ask.channel.id
         person = look.owner_of_phone(self._world, call.request)
-        disabled = ask.is_set("disable_auto_login") or ask.is_set("disable_ios_auto_login") or ask.given.get("prompt") == "login"
+        automatic = person is not None and ask.logs_in(person)
         if ask.given.get("prompt") == "none":
-            return self._silent(ask, person, automatic=not disabled)
-        if person is not None and not disabled:
+            return self._silent(ask, person, automatic=automatic)
+        if person is not None and automatic:
             return self._logged_in(ask, person, "lineautologin")
         known = self._world.state.people.get(look.cookies(call.request).get(_SSO_COOKIE, ""))
         return self._login_page(ask, person or known)
