@@ -61,7 +61,8 @@ class Operation:
 
     account: it needs a channel access token. locked: the world's lock is held meanwhile.
     optional_body: a missing JSON body reads as an empty object. retry_key: X-Line-Retry-Key is supported.
-    partial: what of it is missing, if anything. evidence: documented, contradicted (sources disagree) or guessed.
+    partial: what of it is missing, if anything. evidence: documented, contradicted (sources disagree) or guessed; what of the
+    answer that is, stands in evidence.py.
     """
 
     act: Act

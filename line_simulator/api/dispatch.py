@@ -20,6 +20,7 @@ from line_simulator.api.login import Login, login_meaning
 from line_simulator.api.liff import Liff
 from line_simulator.api.marketplace import Marketplace
 from line_simulator.api.calls import Area, Context, Operation, Reads
+from line_simulator.api.evidence import evidence_of, note_of
 from line_simulator.api.limits import Limits
 from line_simulator.api.operations import EXTRA, OPERATIONS, PAGES, SHARED
 from line_simulator.api.routes import Match, Routes
@@ -102,8 +103,8 @@ class Api:
             "method": method,
             "path": path,
             "level": level,
-            "note": known.partial if known else "",
-            "evidence": known.evidence if known else "",
+            "note": note_of(operation_id, known.partial) if known else "",
+            "evidence": evidence_of(operation_id, known.evidence) if known else "",
         }
 
     def _answer(self, call: Context) -> Response:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, screens
+from line_simulator.api.evidence import CONTRADICTED, DIFFERENT, GUESSED
 
 
 @pytest.fixture
@@ -103,3 +104,19 @@ def test_auto_login_is_for_phones(line: LineSimulator, kind: str, parameters: di
     asked = {"response_type": "code", "client_id": channel.id, "redirect_uri": callback, "state": "s", "scope": "profile"}
     page = person.open(f"{line.url}/oauth2/v2.1/authorize?{urlencode({**asked, **parameters})}")
     assert ("許可する" in page.text) == automatic
+
+
+# -- what rests on guesses
+
+
+def test_coverage_says_what_is_guessed(line: LineSimulator) -> None:
+    table = {one["operationId"]: one for one in line.api.coverage()}
+    assert not {*GUESSED} & {*CONTRADICTED}
+    assert {*GUESSED, *CONTRADICTED, *DIFFERENT} <= set(table)
+    for names, evidence in ((GUESSED, "guessed"), (CONTRADICTED, "contradicted")):
+        for name in names:
+            assert table[name]["evidence"] == evidence
+            assert names[name] in table[name]["note"]
+    assert table["multicast"]["evidence"] == "contradicted"
+    assert (table["getLoginProfile"]["evidence"], table["getBotInfo"]["evidence"]) == ("guessed", "documented")
+    assert table["getMessageContentPreview"]["note"].startswith("the preview of a video is a plain picture; the answer")
