@@ -43,12 +43,26 @@ class SendingActivity:
     plays: list[Play] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class Deeds:
+    """How often people saw send calls for the first time, tapped links, and played videos or sounds."""
+
+    looks: int = 0
+    taps: int = 0
+    plays: int = 0
+
+
 @part("activity")
 @dataclass(slots=True)
 class Activity:
-    """By the sequence number of the send call."""
+    """By the sequence number of the send call. days: by channel id/day in Japan (yyyymmdd)."""
 
     sendings: dict[int, SendingActivity] = field(default_factory=dict)
+    days: dict[str, Deeds] = field(default_factory=dict)
+
+    def today(self, world: World, channel_id: str) -> Deeds:
+        """Return what people did with what this channel sent, on this day in Japan."""
+        return self.days.setdefault(f"{channel_id}/{world.tokyo():%Y%m%d}", Deeds())
 
     def of(self, sending: Sending) -> SendingActivity:
         """Return the activity on a send call, begun if need be."""
@@ -66,6 +80,8 @@ def look(world: World, chat: Chat, user_id: str) -> int:
     activity, now = world.part(Activity), world.clock.time()
     for sending in fresh:
         activity.of(sending).impressions.setdefault(user_id, now)
+    if fresh:
+        activity.today(world, fresh[0].channel_id).looks += len(fresh)
     return len(fresh)
 
 
@@ -85,12 +101,14 @@ def click(world: World, channel: Channel, user_id: str, message_id: str, url: st
     """Note a tap on a link of a received message; an unknown message is nobody's."""
     for sending, index in _located(channel, user_id, message_id):
         world.part(Activity).of(sending).clicks.append(Click(user_id, world.clock.time(), index, url))
+        world.part(Activity).today(world, channel.id).taps += 1
 
 
 def play(world: World, channel: Channel, user_id: str, message_id: str, percent: int) -> None:
     """Note how far a received video or sound was played."""
     for sending, index in _located(channel, user_id, message_id):
         world.part(Activity).of(sending).plays.append(Play(user_id, world.clock.time(), index, percent))
+        world.part(Activity).today(world, channel.id).plays += 1
 
 
 def video_messages(sending: Sending, tracking_id: str) -> Iterator[tuple[int, JsonObject]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
+from line_simulator.ids import quote_token
 from line_simulator.objects.findings import utf16_length
 from line_simulator.state import Channel, JsonObject, PersonRecord, Sending, World, part
 from line_simulator.webhook_events import make_event, message_content
@@ -18,7 +19,10 @@ _MENTIONS_MAX: Final = 20
 
 @dataclass(slots=True)
 class GroupSaid:
-    """What a member said. `edits` counts how often it was changed since; an unsent message has type unsent."""
+    """What a member said. `edits` counts how often it was changed since; an unsent message has type unsent.
+
+    note: only shown there, such as the text of a postback; the account never saw it.
+    """
 
     id: str
     at: float
@@ -26,6 +30,17 @@ class GroupSaid:
     message: JsonObject
     sequence: int
     edits: int = 0
+    note: bool = False
+
+
+@dataclass(slots=True)
+class GroupNote:
+    """A line about who came and went (`kind`: joined or left): person ids, or the id of an account's channel."""
+
+    sequence: int
+    at: float
+    kind: str
+    who: list[str]
 
 
 @dataclass(slots=True)
@@ -41,7 +56,8 @@ class GroupRecord:
     """A group chat, or a room (`is_room`: one without a name of its own, from before LINE 10.17).
 
     members: person ids in the order of joining. channel_id: the account that takes part, empty for none.
-    announced: whether the account has been told by a join event.
+    announced: whether the account has been told by a join event. notes: who came and went. seen: by person id, the number
+    in the order of everything up to which they have looked.
     """
 
     id: str
@@ -53,6 +69,8 @@ class GroupRecord:
     announced: bool = False
     said: list[GroupSaid] = field(default_factory=list)
     posts: list[GroupPost] = field(default_factory=list)
+    notes: list[GroupNote] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)
 
 
 @part("groups")
@@ -118,7 +136,7 @@ class GroupChats:
                 # One account at a time (documentation, Group chats and multi-person chats).
                 raise SimulatorError("Another account takes part in the group; LINE allows one at a time.", 409)
             group.channel_id, group.announced = channel.id, False
-            self._world.state.next_sequence()
+            self._note(group, "joined", [channel.id])
             if not group.is_room:
                 self._announce(group, channel)
 
@@ -127,8 +145,8 @@ class GroupChats:
         with self._world.lock:
             channel = self._channel(group)
             group.channel_id = ""
-            self._world.state.next_sequence()
             if channel is not None:
+                self._note(group, "left", [channel.id])
                 self._world.emit(channel, make_event(self._world, channel, "leave", {}, self._source(group)))
 
     def join(self, group: GroupRecord, people: list[PersonRecord]) -> None:
@@ -147,8 +165,9 @@ class GroupChats:
             self._changed(group, "memberLeft", "left", people, replyable=False)
 
     def _changed(self, group: GroupRecord, kind: str, name: str, people: list[PersonRecord], *, replyable: bool) -> None:
-        self._world.state.next_sequence()
         channel = self._channel(group)
+        if people:
+            self._note(group, name, [one.id for one in people])
         if not people or channel is None:
             return
         self._announce(group, channel)
@@ -157,6 +176,9 @@ class GroupChats:
         event = make_event(self._world, channel, kind, {name: {"members": members}}, self._source(group), answer_to=answer_to)
         self._world.emit(channel, event)
 
+    def _note(self, group: GroupRecord, kind: str, who: list[str]) -> None:
+        group.notes.append(GroupNote(self._world.state.next_sequence(), self._world.clock.time(), kind, who))
+
     def say(self, group: GroupRecord, person: PersonRecord, message: JsonObject, data: bytes = b"") -> str:
         """Send a message into the group. Returns the message id."""
         with self._world.lock:
@@ -164,8 +186,7 @@ class GroupChats:
             message_id = str(self._world.ids.message_ids(1))
             channel = self._channel(group)
             content = message_content(self._world, channel, message, message_id, data) if channel else message
-            at, sequence = self._world.clock.time(), self._world.state.next_sequence()
-            group.said.append(GroupSaid(message_id, at, person.id, message, sequence))
+            self._keep(group, person, message_id, message)
             self._report(group, person, "message", {"message": content}, replyable=True)
             return message_id
 
@@ -173,7 +194,8 @@ class GroupChats:
         """Take a message back: an unsend event, and its content is gone."""
         with self._world.lock:
             said = self._own(group, person, message_id)
-            said.message, said.sequence = {"type": "unsent"}, self._world.state.next_sequence()
+            said.message = {"type": "unsent"}
+            self._world.state.next_sequence()
             content = self._world.state.contents.get(message_id)
             if content is not None:
                 content.gone, content.data = True, b""
@@ -189,18 +211,55 @@ class GroupChats:
             if said.message.get("type") != "text":
                 raise SimulatorError("Only text messages can be edited.")
             said.message, said.edits = {"type": "text", "text": text}, said.edits + 1
-            said.sequence = self._world.state.next_sequence()
+            self._world.state.next_sequence()
             channel = self._channel(group)
             if channel is not None:
                 content = message_content(self._world, channel, said.message, message_id, b"")
                 self._world.state.read_tokens.pop(content.pop("markAsReadToken"))
-                content["quoteToken"] = self._world.ids.url_token(48)
+                content["quoteToken"] = quote_token(message_id, said.edits)
                 self._report(group, person, "messageEdited", {"message": content}, replyable=True)
 
-    def postback(self, group: GroupRecord, person: PersonRecord, data: str, params: dict[str, str] | None = None) -> None:
+    def _keep(self, group: GroupRecord, person: PersonRecord, message_id: str, message: JsonObject, *, note: bool = False) -> None:
+        at, sequence = self._world.clock.time(), self._world.state.next_sequence()
+        group.said.append(GroupSaid(message_id, at, person.id, message, sequence, note=note))
+
+    def read(self, group: GroupRecord, person: PersonRecord) -> None:
+        """Note that a member has looked at everything so far."""
+        with self._world.lock:
+            self._need_member(group, person)
+            newest = max((one[-1].sequence for one in (group.said, group.notes) if one), default=0)
+            newest = max(newest, group.posts[-1].sending.sequence if group.posts else 0)
+            if group.seen.get(person.id, 0) < newest:
+                group.seen[person.id] = self._world.state.next_sequence()
+
+    def tap(self, group: GroupRecord, person: PersonRecord, action: JsonObject, params: dict[str, str] | None = None) -> None:
+        """Tap an action of a message: say its text or send its postback. What a link opens is left to the caller."""
+        with self._world.lock:
+            match action.get("type"):
+                case "message":
+                    self.say(group, person, {"type": "text", "text": str(action["text"])})
+                case "postback":
+                    if action.get("text"):
+                        self.say(group, person, {"type": "text", "text": str(action["text"])})
+                    self.postback(group, person, str(action["data"]), display_text=action.get("displayText"))
+                case "datetimepicker":
+                    chosen = params or {str(action["mode"]): str(action.get("initial", ""))}
+                    self.postback(group, person, str(action["data"]), chosen)
+
+    def postback(
+        self,
+        group: GroupRecord,
+        person: PersonRecord,
+        data: str,
+        params: dict[str, str] | None = None,
+        display_text: str | None = None,
+    ) -> None:
         """Send a postback, as a tap on a message in the group does."""
         with self._world.lock:
             self._need_member(group, person)
+            if display_text:
+                shown = {"type": "text", "text": str(display_text)}
+                self._keep(group, person, str(self._world.ids.message_ids(1)), shown, note=True)
             content: JsonObject = {"data": data, **({"params": params} if params else {})}
             self._world.state.next_sequence()
             self._report(group, person, "postback", {"postback": content}, replyable=True)
@@ -262,7 +321,8 @@ class GroupChats:
 
     def _own(self, group: GroupRecord, person: PersonRecord, message_id: str) -> GroupSaid:
         for said in group.said:
-            if said.id == message_id and said.person_id == person.id and said.message.get("type") != "unsent":
+            is_own = said.id == message_id and said.person_id == person.id and not said.note
+            if is_own and said.message.get("type") != "unsent":
                 return said
         raise SimulatorError(f"{person.name} said no such message in the group.", 404)
 

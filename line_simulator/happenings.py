@@ -16,12 +16,15 @@ _CONTROL_SECONDS: Final = 3600.0
 
 
 def unsend(world: World, person: PersonRecord, channel: Channel, message_id: str) -> None:
-    """Take a message back: an unsend event, its content is gone. Raises SimulatorError if the person said no such message."""
+    """Take a message back: an unsend event, its content is gone.
+
+    Raises SimulatorError if the person said no such message; the text that a postback shows is none.
+    """
     with world.lock:
         user_id = world.user_id(person, channel.provider)
         said = channel.chat(user_id).said or []
         for index, one in enumerate(said):
-            if one.id == message_id and one.message.get("type") != "unsent":
+            if one.id == message_id and not one.note and one.message.get("type") != "unsent":
                 world.state.next_sequence()
                 said[index] = replace(one, message={"type": "unsent"})
                 break

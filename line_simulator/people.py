@@ -152,7 +152,7 @@ class People:
         with self._world.lock:
             _, chat = self._chat(person, channel)
             self._may_talk(person, channel, chat)
-            self._keep(chat, str(self._world.ids.message_ids(1)), message)
+            self._keep(chat, str(self._world.ids.message_ids(1)), message, note=True)
 
     def postback(
         self,
@@ -167,7 +167,7 @@ class People:
             user_id, chat = self._chat(person, channel)
             self._may_talk(person, channel, chat)
             if display_text:
-                self._keep(chat, str(self._world.ids.message_ids(1)), {"type": "text", "text": display_text})
+                self._keep(chat, str(self._world.ids.message_ids(1)), {"type": "text", "text": display_text}, note=True)
             postback: JsonObject = {"data": data}
             if params:
                 postback["params"] = params
@@ -257,8 +257,8 @@ class People:
         if status is Friendship.FRIEND:
             chat.ever_friend = True
 
-    def _keep(self, chat: Chat, message_id: str, message: JsonObject) -> None:
-        said = Said(message_id, self._world.clock.time(), message, self._world.state.next_sequence())
+    def _keep(self, chat: Chat, message_id: str, message: JsonObject, *, note: bool = False) -> None:
+        said = Said(message_id, self._world.clock.time(), message, self._world.state.next_sequence(), note)
         if chat.said is None:
             chat.said = [said]
         else:

@@ -100,12 +100,13 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Something a person sent to a channel, or a note in the chat such as the text a postback shows."""
+    """Something a person sent to a channel. note: only shown in the chat, such as the text of a postback; the bot never saw it."""
 
     id: str
     at: float
     message: JsonObject
     sequence: int
+    note: bool = False
 
 
 @dataclass(frozen=True, slots=True)

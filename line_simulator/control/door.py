@@ -18,6 +18,7 @@ from line_simulator.control.looking import Looking
 from line_simulator.control.menus import IMAGE_PATH, Menus
 from line_simulator.control.phone import Phoning
 from line_simulator.control.selling import Selling
+from line_simulator.control.statistics import Statistics
 from line_simulator.control.values import Answer, Verb
 from line_simulator.control.waiting import Waiting
 from line_simulator.exchange import Request, Response, SimulatorError, json_response
@@ -57,6 +58,7 @@ class Control:
             **self._looking.routes(),
             **Changing(line).routes(),
             **Crowd(line).routes(),
+            **Statistics(line).routes(),
             **desk.routes(),
             **self._gathering.routes(),
             **Waiting(line).routes(),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from line_simulator import happenings
-from line_simulator.control.values import Answer, Verb, bytes_of, message_of, need
+from line_simulator.control.values import Answer, Verb, bytes_of, check_tappable, message_of, need, need_object
 from line_simulator.exchange import SimulatorError
 from line_simulator.group_chats import GroupBook, GroupRecord
 from line_simulator.state import Channel, JsonObject, PersonRecord
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator
 
 VERB_PATH: Final = re.compile(r"/_sim/groups/([^/]+)/([a-z_]+)")
-_VERBS: Final = ("invite", "remove", "join", "leave", "say", "unsend", "edit", "postback")
+_VERBS: Final = ("invite", "remove", "join", "leave", "say", "unsend", "edit", "postback", "tap", "read")
 
 
 class Gathering:
@@ -74,9 +74,15 @@ class Gathering:
                 chats.unsend(group, person, str(need(body, "messageId")))
             case "edit":
                 chats.edit(group, person, str(need(body, "messageId")), str(need(body, "text")))
+            case "read":
+                chats.read(group, person)
+            case "tap":
+                action = need_object(body, "action")
+                check_tappable(action)
+                chats.tap(group, person, action, _params(body))
             case _:
-                params = body.get("params")
-                chats.postback(group, person, str(need(body, "data")), params if isinstance(params, dict) else None)
+                text = body.get("displayText")
+                chats.postback(group, person, str(need(body, "data")), _params(body), str(text) if text else None)
         return {}
 
     def _mentioned(self, names: Any) -> list[PersonRecord | Channel | str]:
@@ -137,3 +143,8 @@ class Gathering:
                 for post in group.posts[-100:]
             ],
         }
+
+
+def _params(body: JsonObject) -> JsonObject | None:
+    params = body.get("params")
+    return params if isinstance(params, dict) else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from line_simulator import activity, screens
 from line_simulator.control.describe import describe_message
+from line_simulator.control.group_views import group_chat, group_talks
 from line_simulator.control.values import Answer, Verb, need
 from line_simulator.exchange import SimulatorError
 from line_simulator.state import Channel, Chat, JsonObject, PersonRecord, unpack
@@ -39,10 +40,16 @@ class Phoning:
         return {"play": self._play, "read": self._read}
 
     def _chat(self, _: JsonObject, query: dict[str, str]) -> Any:
-        """Both sides of one chat, in order: {"status", "userId", "lines", "unread", "loading": seconds}."""
+        """Both sides of one chat, in order: {"status", "userId", "lines", "unread", "loading": seconds}.
+
+        With ?group= instead of ?channel=, what ?person= sees of a group chat or room; see group_views.group_chat.
+        """
         world = self._line.world
         with world.lock:
-            channel, person = world.channel(need(query, "channel")), world.person(need(query, "person"))
+            person = world.person(need(query, "person"))
+            if "group" in query:
+                return group_chat(world, self._line.group_chats.find(query["group"]), person)
+            channel = world.channel(need(query, "channel"))
             user_id = person.user_ids.get(channel.provider, "")
             chat = channel.chats.get(user_id) or Chat()
             lines: list[tuple[int, JsonObject]] = []
@@ -52,7 +59,7 @@ class Phoning:
             for said in (chat.said or ())[-_LINES:]:
                 read = screens.is_read(world, channel, user_id, said)
                 line = {"from": "person", "id": said.id, "message": said.message, "at": said.at, "read": read}
-                lines.append((said.sequence, line))
+                lines.append((said.sequence, {**line, "note": said.note}))
             lines.sort(key=lambda line: line[0])
             return {
                 "status": chat.status,
@@ -63,12 +70,15 @@ class Phoning:
             }
 
     def _talks(self, _: JsonObject, query: dict[str, str]) -> Any:
-        """The chats of one person, by account: {"talks": [{"channel", "status", "unread", "last", "at"}]}."""
+        """The chats of one person: {"talks": [{"channel", "status", "unread", "last", "at"}]}, and in "groups" their groups and rooms.
+
+        Each group: {"group": id, "name", "room", "pictureUrl", "count", "unread", "last", "by", "at"}.
+        """
         world = self._line.world
         with world.lock:
             person = world.person(need(query, "person"))
             channels = list(world.state.channels.values())
-            return {"talks": [_talk(person, channel) for channel in channels]}
+            return {"talks": [_talk(person, channel) for channel in channels], "groups": group_talks(world, person)}
 
     def _version(self, _: JsonObject, query: dict[str, str]) -> Any:
         """A text that changes with everything a screen may show; with ?since=&wait=seconds after it has changed, or when time is up."""

@@ -40,6 +40,8 @@ class Phone:
             return Response(405, "この操作はできません。".encode(), "text/plain; charset=utf-8", {"Allow": "GET, HEAD"})
         if request.path == "/_phone":
             return _static("phone.html")
+        if request.path == "/_phone/coverage":
+            return _static("coverage.html")
         if request.path == "/_phone/open":
             return self._open(request.parameters())
         content = _CONTENT.fullmatch(request.path)
@@ -79,7 +81,7 @@ def _static(name: str) -> Response:
     if not source.is_file():
         return _missing()
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    if name == "phone.html":
+    if name.endswith(".html"):
         headers["Content-Security-Policy"] = _POLICY
     return Response(200, source.read_bytes(), _TYPES[name.rpartition(".")[2]], headers)
 

@@ -1,9 +1,11 @@
 // One chat on one phone: header, lines, quick replies, rich menu, the place to write.
 import { ask, call, path, verb } from "./api.js";
 import { perform } from "./actions.js";
-import { button, image, icon, make } from "./dom.js";
+import { button, icon, make } from "./dom.js";
 import { Lines } from "./lines.js";
 import { drawMenu } from "./menu.js";
+import { known, showCoupon, showProfile } from "./profile.js";
+import { drawQuick } from "./quick.js";
 import { showAttachments, sendSticker } from "./sending.js";
 import { act, now, store } from "./store.js";
 
@@ -23,14 +25,62 @@ export class Chat {
 
   complain = (text) => this.over.say(text);
 
-  do(name, body) {
-    return act(() => verb(this.person.id, this.channel.id, name, body), this.complain);
+  /** What this chat is known by, to be opened again. */
+  get place() {
+    return this.channel.id;
   }
+
+  /** The official account in this chat. */
+  get account() {
+    return this.channel;
+  }
+
+  do(name, body) {
+    return this.toAccount(this.channel, name, body);
+  }
+
+  /** Let the person do something to an account. */
+  toAccount(account, name, body) {
+    return act(() => verb(this.person.id, account.id, name, body), this.complain);
+  }
+
+  /** Send {"text"} or {"message", "data"}. */
+  say(body) {
+    return this.do("say", body);
+  }
+
+  /** Tell the simulator that an action of a message was tapped. */
+  tapped(action, line, params) {
+    return verb(this.person.id, this.channel.id, "tap", { action, messageId: line.id, ...(params ? { params } : {}) });
+  }
+
+  unsend(line) {
+    return this.do("unsend", { messageId: line.id });
+  }
+
+  /** The face beside a bubble was tapped. */
+  face() {
+    this.showProfile();
+  }
+
+  showProfile() {
+    showProfile(this, known(this.account));
+  }
+
+  showTitle() {
+    this.showProfile();
+  }
+
+  /** Go to the chat with the account; here it is open. */
+  talkTo() {}
 
   build() {
     const node = make("section", "chat");
     node.setAttribute("aria-label", `${this.channel.name}とのトーク`);
-    this.title = make("h2", "", this.channel.name);
+    this.title = make("h2");
+    this.name = button({ text: this.channel.name, className: "name", work: () => this.showTitle() });
+    this.name.title = "プロフィール・メンバーを表示";
+    this.title.append(this.name);
     this.others = make("span", "count");
     const back = button({ icon: "back", label: "トーク一覧へ", className: "tool back", work: this.leave });
     back.append(this.others);
@@ -83,7 +133,7 @@ export class Chat {
       this.input.value = "";
       this.input.style.height = "";
       this.isAtEnd = true;
-      this.do("say", { text });
+      this.say({ text });
     };
     form.addEventListener("submit", (event) => { event.preventDefault(); say(); });
     this.input.addEventListener("keydown", (event) => {
@@ -101,15 +151,16 @@ export class Chat {
   context(line) {
     const tap = (action) => {
       if (this.content.status === "blocked") return this.over.say("ブロック中のため操作できません。");
-      return perform(this, action, (params) => verb(this.person.id, this.channel.id, "tap", { action, messageId: line.id, ...(params ? { params } : {}) }));
+      return perform(this, action, (params) => this.tapped(action, line, params));
     };
     return {
       tap, id: line.id, mine: line.from === "person", names: store.names,
       open: (url) => tap({ type: "uri", uri: url }),
       view: (url) => this.over.view(url),
       say: this.complain,
-      unsend: () => this.do("unsend", { messageId: line.id }),
-      coupon: (couponId) => this.showCoupon(couponId),
+      unsend: () => this.unsend(line),
+      face: () => this.face(line),
+      coupon: (couponId) => showCoupon(this, this.account, couponId),
       watch: (part) => this.watch(part, line, tap),
     };
   }
@@ -123,20 +174,6 @@ export class Chat {
         if (percent > 0 && !(percent === 100 && part.trackingId)) this.do("play", { messageId: line.id, percent });
       },
     });
-  }
-
-  async showCoupon(couponId) {
-    const { coupons } = await ask(path("/_sim/coupons", { channel: this.channel.id }), { coupons: [] });
-    const coupon = coupons.find((one) => one.couponId === couponId) || {};
-    const list = make("div", "choices options");
-    const add = (text, name, say) => list.append(button({ text, work: async () => {
-      close();
-      const told = await this.do(name, { couponId });
-      if (told) this.over.say(say(told));
-    } }));
-    add("受け取る", "take_coupon", (told) => (told.taken ? "クーポンを受け取りました。" : "残念ながら、はずれです。"));
-    add("使う", "use_coupon", (told) => `クーポンを使いました（${told.uses}回目）。`);
-    const close = this.over.sheet(coupon.title || "クーポン", make("p", "hint", coupon.description || couponId || ""), list);
   }
 
   /** Load and draw. */
@@ -158,11 +195,11 @@ export class Chat {
 
   draw() {
     const { content } = this;
-    this.title.textContent = this.channel.name;
+    this.name.firstChild.textContent = this.channel.name;
     this.lines.draw(content, this.channel, now());
     this.settle();
     this.drawBanner();
-    this.drawQuick();
+    drawQuick(this);
     const isBlocked = content.status === "blocked";
     this.form.querySelectorAll("button, textarea").forEach((one) => { one.disabled = isBlocked; });
     this.input.placeholder = isBlocked ? "ブロック中です" : "メッセージを入力";
@@ -184,27 +221,6 @@ export class Chat {
     }[status] || [];
     this.banner.replaceChildren(...contents);
     this.banner.hidden = !contents.length;
-  }
-
-  drawQuick() {
-    const last = this.content.lines[this.content.lines.length - 1];
-    const isShown = last && last.from === "account" && last.id !== this.quickDone && this.content.status !== "blocked" && last.message.quickReply;
-    const items = (isShown && last.message.quickReply.items) || [];
-    const mark = isShown ? last.id : "";
-    if (this.quick.dataset.mark === mark) return;
-    this.quick.dataset.mark = mark;
-    this.quick.hidden = !items.length;
-    this.quick.replaceChildren(...items.map((item) => {
-      const action = item.action || {};
-      const node = button({ label: action.label, work: () => {
-        if (!["camera", "cameraRoll", "location"].includes(action.type)) { this.quickDone = last.id; this.drawQuick(); }
-        this.context(last).tap(action);
-      } });
-      if (item.imageUrl) node.append(image(item.imageUrl, "", ""));
-      else if (QUICK_ICONS[action.type]) node.append(icon(QUICK_ICONS[action.type], 18));
-      node.append(make("span", "", action.label || ""));
-      return node;
-    }));
   }
 
   drawMenu(menu) {
@@ -264,16 +280,13 @@ export class Chat {
     const list = make("div", "choices options");
     let close = () => {};
     const add = (text, work) => list.append(button({ text, work: () => { close(); work(); } }));
-    const { status, userId } = this.content;
+    const { status } = this.content;
     if (status === "none") add("友だち追加", () => this.do("follow"));
     if (status === "blocked") add("ブロック解除", () => this.do("unblock"));
     else add("ブロック", () => this.do("block"));
+    add("プロフィール", () => this.showProfile());
     add("トーク一覧へ", this.leave);
-    const words = { friend: "友だち", blocked: "ブロック中", none: "友だちではありません" };
-    const facts = make("dl", "facts");
-    [["公式アカウント", `${this.channel.name}（${this.channel.basicId}）`], ["関係", words[status] || status], ["ユーザーID", userId || "まだありません"]]
-      .forEach(([name, value]) => facts.append(make("dt", "", name), make("dd", "", value)));
-    close = this.over.sheet(this.channel.name, list, facts);
+    close = this.over.sheet(this.channel.name, list);
   }
 
   /** Stop watching. */
@@ -282,5 +295,3 @@ export class Chat {
     this.watcher.disconnect();
   }
 }
-
-const QUICK_ICONS = { camera: "camera", cameraRoll: "image", location: "pin", datetimepicker: "calendar" };

@@ -1,12 +1,13 @@
-// The drawer at the side: accounts, time, faults.
+// The drawer at the side: accounts, statistics, time, faults.
 import { call } from "./api.js";
 import { AccountPanel } from "./accounts.js";
 import { button, field, make } from "./dom.js";
 import { FaultPanel } from "./faults.js";
+import { StatisticsPanel } from "./statistics.js";
 import { act, now } from "./store.js";
 import { full } from "./times.js";
 
-const TABS = { account: "公式アカウント", clock: "時刻", faults: "障害" };
+const TABS = { account: "公式アカウント", statistics: "統計", clock: "時刻", faults: "障害" };
 
 export class Drawer {
   constructor(node) {
@@ -20,7 +21,7 @@ export class Drawer {
     this.body.setAttribute("role", "tabpanel");
     node.append(head, this.body, links());
     this.accounts = new AccountPanel();
-    this.panels = { account: this.accounts, clock: { node: clockPanel(), refresh: async () => {} }, faults: new FaultPanel() };
+    this.panels = { account: this.accounts, statistics: new StatisticsPanel(), clock: { node: clockPanel(), refresh: async () => {} }, faults: new FaultPanel() };
     node.addEventListener("keydown", (event) => { if (event.key === "Escape") this.hide(); });
   }
 
@@ -51,7 +52,7 @@ export class Drawer {
 
 function links() {
   const node = make("nav", "links");
-  [["/_sim/coverage", "対応しているAPI"], ["/_sim/invariants", "不変条件の検査"], ["/_sim/requests", "APIの記録"]].forEach(([href, text]) => {
+  [["/_phone/coverage", "対応しているAPI"], ["/_sim/invariants", "不変条件の検査"], ["/_sim/requests", "APIの記録"]].forEach(([href, text]) => {
     const one = make("a", "", text);
     one.href = href;
     one.target = "_blank";

@@ -93,8 +93,10 @@ function digest(hook) {
     return node;
   }
   const words = event.message ? summary(event.message) : event.postback ? postback(event.postback) : "";
-  const person = store.names[(event.source || {}).userId] || "";
-  node.append(make("span", "", [person, words].filter(Boolean).join("　")));
+  const source = event.source || {};
+  const person = store.names[source.userId] || "";
+  const group = store.groups[source.groupId || source.roomId] || "";
+  node.append(make("span", "", [group, person, words].filter(Boolean).join("　")));
   return node;
 }
 

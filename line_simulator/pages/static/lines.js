@@ -42,14 +42,16 @@ export class Lines {
 
   line(line, at, isFirst, account) {
     const { message } = line;
-    const isMine = line.from === "person";
-    if (message.type === "unsent") return make("div", "day", "メッセージの送信を取り消しました");
+    if (line.from === "note") return make("div", "day note", `${line.names.join("、")}が${line.kind === "joined" ? "参加" : "退会"}しました`);
+    const isMine = isOwn(line);
+    if (message.type === "unsent") return make("div", "day", `${isMine ? "" : `${line.name}が`}メッセージの送信を取り消しました`);
     const node = make("div", `line ${isMine ? "mine" : "theirs"}${isFirst ? " first" : ""}${WIDE.includes(message.type) ? " wide" : ""}${isFull(message) ? " full" : ""}`);
     node.dataset.id = line.id;
     const sender = message.sender || {};
-    if (!isMine) node.append(isFirst ? avatar(sender.name || account.name, sender.iconUrl || account.pictureUrl) : make("span", "avatar none"));
+    const name = sender.name || line.name;
+    if (!isMine) node.append(isFirst ? this.face(line, name || account.name, sender.iconUrl || line.pictureUrl || (line.name ? "" : account.pictureUrl)) : make("span", "avatar none"));
     const stack = make("div", "pile");
-    if (!isMine && isFirst && sender.name) stack.append(make("span", "sender", sender.name));
+    if (!isMine && isFirst && name) stack.append(make("span", "sender", name));
     const body = make("div", "said");
     body.append(drawMessage(message, this.makeContext(line)));
     const raw = make("pre", "json", JSON.stringify(message, null, 1));
@@ -62,20 +64,35 @@ export class Lines {
       braces.setAttribute("aria-expanded", String(!raw.hidden));
     } });
     braces.setAttribute("aria-expanded", "false");
-    if (isMine && line.read) meta.append(make("span", "read", "既読"));
+    if (isMine && (line.read || line.readers)) meta.append(make("span", "read", `既読${line.readers ? ` ${line.readers}` : ""}`));
+    if (line.edits) meta.append(make("span", "", "編集済み"));
     meta.append(make("time", "", hourMinute(at)), braces);
-    if (isMine) meta.append(button({ text: "取消", label: "このメッセージの送信を取り消す", className: "braces", work: () => this.makeContext(line).unsend() }));
+    // The text that a postback shows is no message: the bot never saw it, so nothing can be taken back.
+    if (isMine && !line.note) meta.append(button({ text: "取消", label: "このメッセージの送信を取り消す", className: "braces", work: () => this.makeContext(line).unsend() }));
     meta.querySelector("time").dateTime = at.toISOString();
     body.append(meta);
     stack.append(body, raw);
     node.append(stack);
     return node;
   }
+
+  face(line, name, url) {
+    const node = avatar(name, url);
+    node.classList.add("tappable");
+    node.addEventListener("click", () => this.makeContext(line).face());
+    return node;
+  }
+}
+
+/** In a group other people speak too. */
+function isOwn(line) {
+  return line.mine === undefined ? line.from === "person" : line.mine;
 }
 
 function speaker(line) {
+  if (line.from !== "account") return `${line.from} ${line.person || ""}`;
   const sender = line.message.sender || {};
-  return line.from === "person" ? "person" : `account ${sender.name || ""} ${sender.iconUrl || ""}`;
+  return `account ${line.name || ""} ${sender.name || ""} ${sender.iconUrl || ""}`;
 }
 
 /** A giga bubble is as wide as the screen, so nothing stands beside it. */

@@ -53,7 +53,7 @@ async function draw() {
 }
 
 function remember() {
-  memory.set("phones", [...phones.values()].map((one) => ({ person: one.person.id, channel: one.channelId })));
+  memory.set("phones", [...phones.values()].map((one) => ({ person: one.person.id, channel: one.place })));
 }
 
 /** Put a person's phone on the table, with a chat open if `channel` is given. */
@@ -138,9 +138,9 @@ function drawTools() {
     json.setAttribute("aria-pressed", String(store.showJson));
   } });
   json.setAttribute("aria-pressed", "false");
-  const hooks = button({ icon: "hook", text: "Webhook", size: 18, className: "tool", work: () => hooks.setAttribute("aria-pressed", String(log.toggle())) });
+  const hooks = button({ icon: "hook", text: "Webhook", label: "Webhook", size: 18, className: "tool", work: () => hooks.setAttribute("aria-pressed", String(log.toggle())) });
   hooks.setAttribute("aria-pressed", String(log.isOpen));
-  byId("tools").append(clock, json, hooks, button({ icon: "gear", text: "設定", size: 18, className: "tool", work: () => drawer.show("account") }));
+  byId("tools").append(clock, json, hooks, button({ icon: "gear", text: "設定", label: "設定", size: 18, className: "tool", work: () => drawer.show("account") }));
   log.onClose = () => hooks.setAttribute("aria-pressed", "false");
 }
 

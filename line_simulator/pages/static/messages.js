@@ -53,15 +53,21 @@ function text(message, context) {
   const node = make("div", "text");
   const content = String(message.text || "");
   let from = 0;
-  const emojis = Array.isArray(message.emojis) ? [...message.emojis].sort((a, b) => a.index - b.index) : [];
-  for (const one of emojis) {
-    // Each stands for the $ at its place, counted in UTF-16 units as JavaScript does.
-    if (!Number.isInteger(one.index) || one.index < from || content[one.index] !== "$") continue;
-    node.append(linked(content.slice(from, one.index), context.open), emoji(one));
-    from = one.index + 1;
+  // Both count in UTF-16 units as JavaScript does. An emoji stands for the $ at its place, a mention for its @name.
+  const emojis = listed(message.emojis).filter((one) => content[one.index] === "$").map((one) => ({ ...one, length: 1, node: () => emoji(one) }));
+  const mentions = listed((message.mention || {}).mentionees)
+    .map((one) => ({ ...one, node: () => make("span", "mention", content.slice(one.index, one.index + one.length)) }));
+  for (const one of [...emojis, ...mentions].sort((a, b) => a.index - b.index)) {
+    if (!Number.isInteger(one.index) || !(one.length > 0) || one.index < from) continue;
+    node.append(linked(content.slice(from, one.index), context.open), one.node());
+    from = one.index + one.length;
   }
   node.append(linked(content.slice(from), context.open));
   return node;
+}
+
+function listed(value) {
+  return Array.isArray(value) ? value : [];
 }
 
 const PLACEHOLDER = /\{\{|\}\}|\{([A-Za-z0-9_]{1,20})\}/g;

@@ -1,7 +1,6 @@
 // What a person can send besides text: photos, videos, files, stickers, the place they are at.
-import { base64, verb } from "./api.js";
+import { base64 } from "./api.js";
 import { button, field, make } from "./dom.js";
-import { act } from "./store.js";
 
 const PLACES = [
   { title: "東京駅", address: "東京都千代田区丸の内1丁目", latitude: 35.681236, longitude: 139.767125 },
@@ -12,7 +11,7 @@ const PLACES = [
 const STICKERS = [["446", "1988"], ["446", "1989"], ["446", "1990"], ["446", "1993"], ["789", "10855"], ["789", "10856"], ["789", "10857"], ["789", "10858"]];
 
 function say(chat, message, data) {
-  return act(() => verb(chat.person.id, chat.channel.id, "say", { message, ...(data === undefined ? {} : { data }) }), (text) => chat.over.say(text));
+  return chat.say({ message, ...(data === undefined ? {} : { data }) });
 }
 
 /** Let the person choose a photo and send it; with `camera` a phone would open its camera. */

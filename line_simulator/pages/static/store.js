@@ -5,6 +5,8 @@ export const store = {
   channels: [],
   people: [],
   names: {},
+  /** Names of groups by id, as far as phones on the table are in them. */
+  groups: {},
   showJson: false,
   clock: { epoch: Date.now() / 1000, scale: 1, heard: Date.now() },
   /** Ask again for everything on show. */
