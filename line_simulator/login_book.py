@@ -62,13 +62,14 @@ class UserToken:
 @part("login")
 @dataclass(slots=True)
 class LoginBook:
-    """Everything LINE Login remembers. consents: the scopes agreed to, by "channel id/user id"."""
+    """Everything LINE Login remembers. consents and emails: scopes agreed to, and the address then, by "channel id/user id"."""
 
     channels: dict[str, LoginChannel] = field(default_factory=dict)
     codes: dict[str, Code] = field(default_factory=dict)
     access: dict[str, UserToken] = field(default_factory=dict)
     refresh: dict[str, UserToken] = field(default_factory=dict)
     consents: dict[str, list[str]] = field(default_factory=dict)
+    emails: dict[str, str] = field(default_factory=dict)
     # The private number of the ES256 key as hexadecimal digits, made on first need, and its kid.
     key: str = ""
     kid: str = ""
@@ -138,19 +139,31 @@ def issue_code(world: World, code: Code) -> str:
 
 def agree(world: World, channel_id: str, user_id: str, scopes: list[str]) -> None:
     """Remember that a user granted scopes to a login channel."""
-    granted = world.part(LoginBook).consents.setdefault(f"{channel_id}/{user_id}", [])
+    book, key = world.part(LoginBook), f"{channel_id}/{user_id}"
+    granted = book.consents.setdefault(key, [])
     granted += [scope for scope in scopes if scope not in granted]
+    person = person_of(world, user_id)
+    if "email" in scopes and person is not None:
+        book.emails[key] = person.email
 
 
 def agreed(world: World, channel_id: str, user_id: str) -> list[str]:
-    """Return the scopes a user granted to a login channel."""
-    return world.part(LoginBook).consents.get(f"{channel_id}/{user_id}", [])
+    """Return the scopes a user granted to a login channel; no longer email if the address has changed since.
+
+    LINE also asks for it again after a time that it does not tell (Integrating LINE Login, When the consent screen is shown).
+    """
+    book, key = world.part(LoginBook), f"{channel_id}/{user_id}"
+    granted, person = book.consents.get(key, []), person_of(world, user_id)
+    if person is None or book.emails.get(key, person.email) == person.email:
+        return granted
+    return [scope for scope in granted if scope != "email"]
 
 
 def withdraw(world: World, channel_id: str, user_id: str) -> None:
     """Take back everything a user granted to a login channel, tokens included."""
     book = world.part(LoginBook)
     book.consents.pop(f"{channel_id}/{user_id}", None)
+    book.emails.pop(f"{channel_id}/{user_id}", None)
     for tokens in (book.access, book.refresh):
         for value in [key for key, one in tokens.items() if (one.channel_id, one.user_id) == (channel_id, user_id)]:
             del tokens[value]

@@ -7,8 +7,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from line_simulator import Channel, LineSimulator, Person, screens
+from line_simulator import Channel, LineSimulator, Person, Request, screens
 from line_simulator.api.evidence import CONTRADICTED, DIFFERENT, GUESSED
+from line_simulator.login_book import agree
+from line_simulator.pages.browser import PERSON_COOKIE
 
 
 @pytest.fixture
@@ -106,6 +108,33 @@ def test_auto_login_is_for_phones(line: LineSimulator, kind: str, parameters: di
     assert ("許可する" in page.text) == automatic
 
 
+# -- integrate-line-login, When the consent screen is shown again
+
+
+def test_a_changed_address_is_asked_for_again(line: LineSimulator) -> None:
+    callback = "https://shop.example/auth"
+    channel = line.login_channel("会員証", callback_urls=[callback])
+    person = line.person("恵子", email="keiko@example.com")
+    asked = {"response_type": "code", "client_id": channel.id, "redirect_uri": callback, "state": "s"}
+    user_id = line.world.user_id(person.record, channel.provider)
+    agree(line.world, channel.id, user_id, ["profile", "openid", "email"])
+
+    def is_asked(scope: str) -> bool:
+        request = Request("GET", "/oauth2/v2.1/authorize", urlencode({**asked, "scope": scope}), {"cookie": _cookie(person)})
+        return "許可する" in line.handle(request).body.decode()
+
+    assert not is_asked("openid email")
+    person.record.email = "keiko@example.org"
+    assert is_asked("openid email")
+    assert not is_asked("openid profile")
+    agree(line.world, channel.id, user_id, ["openid", "email"])
+    assert not is_asked("openid email")
+
+
+def _cookie(person: Person) -> str:
+    return f"{PERSON_COOKIE}={person.id}"
+
+
 # -- what rests on guesses
 
 
@@ -120,3 +149,60 @@ def test_coverage_says_what_is_guessed(line: LineSimulator) -> None:
     assert table["multicast"]["evidence"] == "contradicted"
     assert (table["getLoginProfile"]["evidence"], table["getBotInfo"]["evidence"]) == ("guessed", "documented")
     assert table["getMessageContentPreview"]["note"].startswith("the preview of a video is a plain picture; the answer")
+
+
+# -- sending-messages, limits of narrowcasts: 100 friends, 80 of them wanted
+
+
+@pytest.mark.parametrize(
+    ("quota", "limit", "phase", "reached"),
+    [
+        (90, None, "failed", 0),
+        (50, None, "failed", 0),
+        (90, {"upToRemainingQuota": True, "forbidPartialDelivery": False}, "succeeded", 80),
+        (50, {"upToRemainingQuota": True, "forbidPartialDelivery": False}, "succeeded", 50),
+        (90, {"upToRemainingQuota": True, "forbidPartialDelivery": True}, "succeeded", 80),
+        (50, {"upToRemainingQuota": True, "forbidPartialDelivery": True}, "failed", 0),
+        (90, {"max": 30, "upToRemainingQuota": True, "forbidPartialDelivery": False}, "succeeded", 30),
+        (50, {"max": 30, "upToRemainingQuota": True, "forbidPartialDelivery": False}, "succeeded", 30),
+        (90, {"max": 30, "upToRemainingQuota": True, "forbidPartialDelivery": True}, "failed", 0),
+        (50, {"max": 30, "upToRemainingQuota": True, "forbidPartialDelivery": True}, "failed", 0),
+    ],
+)
+def test_limits_of_narrowcasts(
+    line: LineSimulator, shop: Channel, api: Any, quota: int, limit: dict[str, Any] | None, phase: str, reached: int
+) -> None:
+    friends = line.crowd(100, shop)
+    wanted = line.audience(shop, "会員", friends[:80])
+    line.clock.advance(60)
+    line.channel("花屋", monthly_limit=quota)
+    body = {"messages": [{"type": "text", "text": "春の花"}], "recipient": {"type": "audience", "audienceGroupId": wanted.id}}
+    status, _, headers = api("POST", "/v2/bot/message/narrowcast", {**body, **({"limit": limit} if limit else {})})
+    assert status == 202
+    line.clock.advance(60)
+    progress = api("GET", f"/v2/bot/message/progress/narrowcast?requestId={headers['x-line-request-id']}")[1]
+    assert (progress["phase"], progress["successCount"]) == (phase, reached)
+    assert api("GET", "/v2/bot/message/quota/consumption")[1] == {"totalUsage": reached}
+
+
+# -- switch-rich-menus, using-rich-menus: areas of the guides' own examples, which reach one or two pixels beyond the picture
+
+
+@pytest.mark.parametrize("bounds", [(1251, 0, 1250, 1686), (1667, 0, 834, 843), (1667, 844, 834, 843)])
+def test_rich_menus_of_the_guides_are_taken(api: Any, bounds: tuple[int, int, int, int]) -> None:
+    area = {
+        "bounds": dict(zip(("x", "y", "width", "height"), bounds, strict=True)),
+        "action": {"type": "richmenuswitch", "richMenuAliasId": "richmenu-alias-b", "data": "richmenu-changed-to-b"},
+    }
+    menu = {"size": {"width": 2500, "height": 1686}, "selected": False, "name": "a", "chatBarText": "Tap to open", "areas": [area]}
+    assert api("POST", "/v2/bot/richmenu", menu)[0] == 200
+
+
+# -- unit-based-statistics-aggregation
+
+
+def test_names_of_units_take_no_hyphens_though_an_example_has_them(api: Any, hanako: Person, shop: Channel) -> None:
+    body = {"to": [hanako.user_id(shop)], "messages": [{"type": "text", "text": "新商品"}]}
+    target = "/v2/bot/message/multicast"
+    assert api("POST", target, {**body, "customAggregationUnits": ["new-item-message-yyyymmdd"]})[0] == 400
+    assert api("POST", target, {**body, "customAggregationUnits": ["new_item_message_yyyymmdd"]})[0] == 200
