@@ -1,0 +1,52 @@
+"""The phones in a real browser keep their shape, whatever an account sends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from line_simulator import Channel, LineSimulator, Person
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DATE = {"type": "datetimepicker", "label": "日付を選ぶ", "data": "d", "mode": "date"}
+
+
+@pytest.fixture
+def view() -> Iterator[Any]:
+    if CHROMIUM is None:
+        # On CI a missing browser is a failure, not an excuse (.ci/run installs it).
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("Chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--no-first-run"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(10_000)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def chat(view: Any, line: LineSimulator, hanako: Person, shop: Channel, api: Any) -> Any:
+    """Hanako's chat in the browser, the newest message with as many quick replies as LINE allows."""
+    actions = [DATE, *({"type": "message", "label": f"とても長い答え その{number}", "text": "a"} for number in range(12))]
+    message = {
+        "type": "text",
+        "text": "選んでください",
+        "quickReply": {"items": [{"type": "action", "action": one} for one in actions]},
+    }
+    assert api("POST", "/v2/bot/message/push", {"to": hanako.user_id(shop), "messages": [message]})[0] == 200
+    view.goto(f"{line.url}/_phone")
+    view.locator(".quick button").first.wait_for()
+    return view
+
+
+def test_thirteen_quick_replies_leave_the_phone_as_wide_as_it_was(chat: Any) -> None:
+    assert chat.locator(".phone").first.bounding_box()["width"] == pytest.approx(391)
+    assert chat.locator(".quick button").count() == 13
+    # Whoever has neither a finger nor a wheel that goes sideways needs the bar.
+    assert chat.locator(".quick").evaluate("node => getComputedStyle(node).scrollbarWidth") == "thin"
