@@ -78,9 +78,10 @@ class Ids:
             self._message = max(self._message, highest)
 
 
-def quote_token(message_id: str) -> str:
-    """Return the quote token of a message; derived, so that it needs no memory."""
-    return base64.urlsafe_b64encode(hashlib.blake2b(message_id.encode(), digest_size=48).digest()).decode("ascii")
+def quote_token(message_id: str, edits: int = 0) -> str:
+    """Return the quote token of a message that was edited so often; derived, so that it needs no memory."""
+    source = f"{message_id}/{edits}" if edits else message_id
+    return base64.urlsafe_b64encode(hashlib.blake2b(source.encode(), digest_size=48).digest()).decode("ascii")
 
 
 def is_user_id(value: object) -> bool:

@@ -11,7 +11,8 @@ _UPLOADS: Final = "how long it takes; ids of nobody are passed over while one is
 _SHARED: Final = "the order; what refuses parameters"
 _USER_TOKENS: Final = "texts for tokens that are invalid, expired or lack the scope"
 _LIFF: Final = "texts of refusals; which kinds of channel access tokens are taken"
-_QUOTES: Final = "text for a quoteToken of another chat"
+_INSIDE: Final = "places and texts inside templates, flex and textV2, but those that public issues quote"
+_QUOTES: Final = _INSIDE + "; texts for a quoteToken, mention or trackingId that the chat cannot have"
 _MENU_IS_GONE: Final = "links, aliases and the default of a deleted menu stay and count as none"
 _INSIGHT: Final = "when LINE counts a menu as seen, and which days it reports"
 
@@ -41,6 +42,8 @@ GUESSED: Final[dict[str, str]] = {
     "replyMessage": "tokens end after exactly a minute, of which LINE only says that more is not guaranteed "
     "(Settings.strict_reply_tokens); the answer to a group that was left; " + _QUOTES,
     "pushMessage": "no 429 for flooding one user, whose bound LINE keeps secret; " + _QUOTES,
+    **dict.fromkeys((f"validate{kind}" for kind in ("Reply", "Push", "Multicast", "Narrowcast", "Broadcast")), _INSIDE),
+    "broadcast": _INSIDE,
     "markMessagesAsReadByToken": "the answer while chat is off in the response settings",
     "deleteRichMenu": _MENU_IS_GONE,
     "getRichMenuIdOfUser": _MENU_IS_GONE,

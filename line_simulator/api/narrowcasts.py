@@ -9,6 +9,7 @@ from typing import Final
 
 from line_simulator import reports
 from line_simulator.api.coupons import check_sent
+from line_simulator.api.destination import refuse_mentions
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.api.demographics import target_reach
 from line_simulator.api.sending import Draft, Sender, draft_of
@@ -80,6 +81,7 @@ class Narrowcasts:
         found.raise_if_any()
         check_sent(self._world, draft.channel, found, draft.content["messages"])
         found.raise_if_any()
+        refuse_mentions(draft.content["messages"])
         refuse_lone_option(limit)
         self._sender.refuse_repeated(draft, Via.NARROWCAST)
         self._check_sources(draft.channel, sources)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from line_simulator import reports
 from line_simulator.api.calls import Act, Context, Operation, Reads
 from line_simulator.api.coupons import check_sent
+from line_simulator.api.destination import check_destination, refuse_mentions
 from line_simulator.api.units import refuse_units
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.objects.findings import Findings
@@ -86,6 +87,7 @@ class Sender:
         if group is None and not is_user_id(token.user_id):
             # The account has left the group since; no document tells the answer.
             raise ApiError(400, "Failed to send messages")
+        check_destination(self._world, draft.channel, draft.content["messages"], token.user_id, group)
         token.used = True
         if group is not None:
             return self._post(draft, Via.REPLY, group)
@@ -103,6 +105,7 @@ class Sender:
         group = joined_by(self._world, draft.channel, to)
         if group is None and not (is_user_id(to) and self._in_provider(draft.channel, to)):
             raise ApiError(400, "Failed to send messages")
+        check_destination(self._world, draft.channel, draft.content["messages"], to, group)
         self.refuse_repeated(draft, Via.PUSH)
         if group is not None:
             return self._post(draft, Via.PUSH, group)
@@ -113,6 +116,7 @@ class Sender:
         found = Findings()
         to = found.items("to", draft.content.get("to"), 1, MULTICAST_MAX)
         self._check(found, draft)
+        refuse_mentions(draft.content["messages"])
         self._check_units(draft)
         user_ids = self._addressees(draft.channel, to)
         self.refuse_repeated(draft, Via.MULTICAST)
@@ -122,6 +126,7 @@ class Sender:
     def broadcast(self, draft: Draft) -> Response:
         """Send to all friends. Raises ApiError."""
         self._check(Findings(), draft)
+        refuse_mentions(draft.content["messages"])
         self.refuse_repeated(draft, Via.BROADCAST)
         friends = [user for user, chat in draft.channel.chats.items() if chat.status is Friendship.FRIEND]
         self._deliver(draft, Via.BROADCAST, friends)
@@ -134,6 +139,8 @@ class Sender:
         found.raise_if_any()
         check_sent(self._world, call.owner, found, call.body["messages"])
         found.raise_if_any()
+        if call.operation_id not in ("validateReply", "validatePush"):
+            refuse_mentions(call.body["messages"])
         return json_response({})
 
     def _check(self, found: Findings, draft: Draft) -> None:

@@ -141,8 +141,8 @@ def _areas(found: Findings, value: Any) -> None:
 _CHECKS: Final[dict[str, Any]] = {
     "size": _size,
     "selected": lambda found, value: found.boolean("selected", value),
-    "name": lambda found, value: found.text("name", value, NAME_MAX),
-    "chatBarText": lambda found, value: found.text("chatBarText", value, CHAT_BAR_MAX),
+    "name": lambda found, value: found.label("name", value, NAME_MAX),
+    "chatBarText": lambda found, value: found.label("chatBarText", value, CHAT_BAR_MAX),
     "areas": _areas,
 }
 

@@ -105,7 +105,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"usageCondition": "a" * 101}, "usageCondition", "Size must be between 0 and 100"),
     ({"imageUrl": "http://example.com/a.jpg"}, "imageUrl", "invalid uri scheme"),
     ({"barcodeImageUrl": "https://例え.jp/a.jpg"}, "barcodeImageUrl", "invalid uri"),
-    ({"barcodeImageUrl": "https://example.com/" + "a" * 1981}, "barcodeImageUrl", "Length must be between 1 and 2000"),
+    ({"barcodeImageUrl": "https://example.com/" + "a" * 1981}, "barcodeImageUrl", "Length must be between 0 and 2000"),
     ({"visibility": "PRIVATE"}, "visibility", "Must be one of the following values: [UNLISTED,PUBLIC]"),
     ({"maxUseCountPerTicket": 0}, "maxUseCountPerTicket", "Must be between 1 and 1"),
     ({"maxUseCountPerTicket": True}, "maxUseCountPerTicket", NUMBER),

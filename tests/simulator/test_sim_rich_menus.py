@@ -130,7 +130,7 @@ def test_switching_is_only_for_rich_menus(api: Any, hanako: Person, shop: Channe
     template = {"type": "buttons", "text": "x", "actions": [switch]}
     message = {"type": "template", "altText": "x", "template": template}
     status, body, _ = api("POST", "/v2/bot/message/push", {"to": hanako.user_id(shop), "messages": [message]})
-    assert (status, body["details"][0]["property"]) == (400, "messages[0].template.actions[0].type")
+    assert (status, body["details"][0]["property"]) == (400, "template/actions/0/type")
 
 
 def test_a_thousand_menus_and_aliases(api: Any, line: LineSimulator) -> None:
