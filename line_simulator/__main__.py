@@ -8,14 +8,21 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 from line_simulator.clock import read_anchor
 from line_simulator.exchange import SimulatorError
 from line_simulator.simulator import LineSimulator
 from line_simulator.state import Channel, Settings
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _SNIPPETS = """\
+  # for a bot of docs/line-simulator.md, in its shell
+  export LINE_API={url} LINE_CHANNEL_SECRET={secret} LINE_CHANNEL_ACCESS_TOKEN={token}
   # Python (line-bot-sdk)
   from linebot.v3.messaging import ApiClient, Configuration, MessagingApi
   api = MessagingApi(ApiClient(Configuration(host="{url}", access_token="{token}")))
@@ -23,6 +30,9 @@ _SNIPPETS = """\
   const client = line.LineBotClient.fromChannelAccessToken({{ channelAccessToken: "{token}",
     apiBaseURL: "{url}", dataApiBaseURL: "{url}", managerBaseURL: "{url}" }})
 """
+
+
+_held: list[BinaryIO] = []
 
 
 class _Unusable(Exception):
@@ -63,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _started(options: argparse.Namespace) -> LineSimulator:
+    if len(options.webhook) > max(1, len(options.channel)):
+        raise _Unusable("--webhook が --channel より多くあります", "there are more --webhook than --channel.")
     _check_folder(options.data)
     _check_clock_file(options.clock_file)
     settings = Settings(
@@ -108,6 +120,20 @@ def _check_folder(folder: str | None) -> None:
         raise _Unusable(
             f"データフォルダ {folder} に書き込めません", f"the folder {folder} cannot be written ({error.strerror})."
         ) from None
+    _claim(Path(folder))
+
+
+def _claim(folder: Path) -> None:
+    """Keep the folder for this process until it ends: two that share one would overwrite each other's world."""
+    if fcntl is None:
+        return
+    _held.append((folder / ".linesim-lock").open("wb"))
+    try:
+        fcntl.flock(_held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise _Unusable(
+            f"データフォルダ {folder} は別のシミュレーターが使っています", f"another simulator uses the folder {folder}."
+        ) from None
 
 
 def _check_clock_file(name: str | None) -> None:
@@ -145,7 +171,7 @@ def _introduction(line: LineSimulator, channel: Channel) -> str:
         "webhook": channel.webhook_url or "(なし none: --webhook URL)",
     }
     rows = "\n".join(f"  {name:<15} {value}" for name, value in facts.items())
-    return f"\nアカウント account {channel.name}\n{rows}\n{_SNIPPETS.format(url=line.url, token=channel.access_token)}"
+    return f"\nアカウント account {channel.name}\n{rows}\n{_SNIPPETS.format(url=line.url, secret=channel.secret, token=channel.access_token)}"
 
 
 def _name(text: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Final, TypeVar
 
+from line_simulator.exchange import SimulatorError
+from line_simulator.fault_kinds import KNOWN_OPERATIONS
 from line_simulator.journal import Call, Journal
 from line_simulator.webhooks import Delivery, Webhooks
 
@@ -32,8 +35,12 @@ def event(hooks: Webhooks, kind: str, timeout: float, channel_id: str | None, af
 def call(journal: Journal, operation: str, timeout: float, channel_id: str | None, after: int) -> tuple[int, Call]:
     """Return number and content of the first answered call of this operation later than number `after`.
 
-    Calls are numbered from 1 in the order of their answers. Raises TimeoutError after `timeout` real seconds.
+    Calls are numbered from 1 in the order of their answers. Raises TimeoutError after `timeout` real seconds,
+    SimulatorError for an operation that LINE does not have.
     """
+    if operation not in KNOWN_OPERATIONS:
+        close = ", ".join(get_close_matches(operation, sorted(KNOWN_OPERATIONS))) or "those of GET /_sim/coverage"
+        raise SimulatorError(f"There is no operation {operation!r}; known are {close}.")
 
     def look() -> tuple[int, Call] | None:
         total, calls = journal.total, journal.calls()

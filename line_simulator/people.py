@@ -26,6 +26,7 @@ from line_simulator.webhook_events import make_event, message_content
 
 _CHANNEL_ID: Final = re.compile(r"[0-9]{10}")
 _SECRET: Final = re.compile(r"[0-9a-f]{32}")
+_WEB_URL: Final = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 
 
 class People:
@@ -276,9 +277,12 @@ def _check_channel(channel_id: object, attributes: JsonObject) -> None:
     for key, value in attributes.items():
         kind = _CHANNEL_ATTRIBUTES.get(key)
         if kind is None:
-            raise SimulatorError(f"A channel has no attribute {key!r}.")
+            raise SimulatorError(f"A channel has no attribute {key!r}; known are {', '.join(_CHANNEL_ATTRIBUTES)}.")
         if value is not None and not isinstance(value, kind) and (key, value) != ("monthly_limit", "none"):
             raise SimulatorError(f"The attribute {key} of a channel cannot be {value!r}.")
+    url = attributes.get("webhook_url")
+    if url and _WEB_URL.match(url) is None:
+        raise SimulatorError(f"A webhook URL begins with http:// or https:// and a host; {url!r} does not.")
     secret = attributes.get("secret")
     if secret is not None and _SECRET.fullmatch(secret) is None:
         raise SimulatorError("A channel secret has 32 hexadecimal digits.")
@@ -291,7 +295,7 @@ def _check_person(user_ids: object, attributes: JsonObject) -> None:
     for key, value in attributes.items():
         kind = _PERSON_ATTRIBUTES.get(key)
         if kind is None:
-            raise SimulatorError(f"A person has no attribute {key!r}.")
+            raise SimulatorError(f"A person has no attribute {key!r}; known are {', '.join(_PERSON_ATTRIBUTES)}.")
         if not isinstance(value, kind) and (key, value) != ("person_id", None):
             raise SimulatorError(f"The attribute {key} of a person cannot be {value!r}.")
     settle_attributes(attributes)

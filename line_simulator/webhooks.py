@@ -26,12 +26,13 @@ _LOG_SIZE: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try: `status` 0 when there was no answer; `reason` as in LINE's webhook error statistics."""
+    """One try: `status` 0 when there was no answer; `reason` as in LINE's webhook error statistics, `detail` for people."""
 
     at: float
     status: int
     reason: str
     latency_ms: float
+    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class Delivery:
             "state": self.state,
             "status": last.status if last else None,
             "reason": last.reason if last else None,
+            "detail": last.detail if last else None,
             "latencyMs": round(last.latency_ms, 1) if last else None,
             "fault": self.fault,
             "createdAt": datetime.fromtimestamp(self.created_at, UTC).isoformat(),
@@ -80,6 +82,7 @@ class Delivery:
                     "at": datetime.fromtimestamp(one.at, UTC).isoformat(),
                     "status": one.status,
                     "reason": one.reason,
+                    "detail": one.detail,
                     "latencyMs": round(one.latency_ms, 1),
                 }
                 for one in self.attempts
@@ -258,7 +261,7 @@ class Webhooks:
                 # One minute counts from each delivery, until twenty after the event (Messaging API, Send reply message).
                 held.received_at = now
         outcome = self._post(channel.webhook_url, delivery.body, delivery.signature, delivery.parcel.pause)
-        delivery.attempts.append(Attempt(now, outcome.status, outcome.reason, outcome.latency_ms))
+        delivery.attempts.append(Attempt(now, outcome.status, outcome.reason, outcome.latency_ms, outcome.detail))
         if outcome.reason == "OK":
             delivery.state = "delivered"
             self._failing.pop(channel.id, None)

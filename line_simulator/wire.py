@@ -17,6 +17,7 @@ from line_simulator.state import Channel, JsonObject
 
 # Nothing documents this name; bots in the field have logged it.
 USER_AGENT: Final = "LineBotWebhook/2.0"
+CLOSED: Final = "Connection closed without a response"
 _ANSWER_MAX: Final = 65_536
 
 
@@ -61,6 +62,9 @@ def post(
         status, reason, detail = 0, "COULD_NOT_CONNECT", f"TLS handshake failure: {url}"
     except TimeoutError:
         status, reason, detail = 0, "REQUEST_TIMEOUT", "Request timeout"
+    except (ConnectionResetError, BrokenPipeError):
+        # What a bot that fails in the middle looks like; LINE counts it among the connections that failed.
+        status, reason, detail = 0, "COULD_NOT_CONNECT", CLOSED
     except OSError:
         status, reason, detail = 0, "COULD_NOT_CONNECT", "Failure to connect"
     except (http.client.HTTPException, ValueError):

@@ -95,7 +95,14 @@ class Control:
         fault = _FAULT.fullmatch(request.path)
         if request.method == "DELETE" and fault is not None:
             return lambda _, __: self._line.faults.remove(fault[1])
-        raise SimulatorError(f"There is no {request.method} {request.path}.", 404)
+        raise SimulatorError(f"There is no {request.method} {request.path}; {self._known(request.path)}.", 404)
+
+    def _known(self, path: str) -> str:
+        """Say what there is instead, for a sentence."""
+        methods = sorted(method for method, known in self._table if known == path)
+        if methods:
+            return f"it takes {' and '.join(methods)}"
+        return f"known under /_sim/ are {', '.join(sorted({known.removeprefix('/_sim/') for _, known in self._table}))}"
 
     def _act(self, person_key: str, verb: str, body: JsonObject) -> Any:
         act = self._verbs.get(verb)

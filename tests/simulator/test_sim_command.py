@@ -53,7 +53,8 @@ def test_a_bot_in_one_command() -> None:
         assert found is not None
         token = re.search(r"access token +(\S+)", text)
         assert token is not None
-        assert text.count(token[1]) == 3
+        assert text.count(token[1]) == 4
+        assert f"export LINE_API={found[1]} LINE_CHANNEL_SECRET=" in text
         headers = {"Authorization": f"Bearer {token[1]}"}
         with urllib.request.urlopen(urllib.request.Request(found[1] + "/v2/bot/info", headers=headers), timeout=5) as answer:
             assert json.loads(answer.read())["displayName"] == "花屋"
@@ -72,6 +73,31 @@ def test_a_taken_port(run: Run) -> None:
     assert status == 1
     assert "ポート" in text
     assert "cannot be used" in text
+
+
+def test_a_folder_serves_one_simulator(run: Run, tmp_path: Path) -> None:
+    arguments = ["--port", "0", "--data", str(tmp_path)]
+    with subprocess.Popen([*COMMAND, *arguments], cwd=ROOT, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        status, text = run(*arguments)
+        assert (status, text.count("\n")) == (1, 1)
+        assert "another simulator uses the folder" in text
+        running.send_signal(signal.SIGINT)
+        assert running.wait(10) == 0
+
+
+def test_more_webhooks_than_accounts(run: Run) -> None:
+    status, text = run("--port", "0", "--channel", "花屋", "--webhook", "http://127.0.0.1:9/a", "--webhook", "http://127.0.0.1:9/b")
+    assert (status, text.count("\n")) == (1, 1)
+    assert "more --webhook than --channel" in text
+
+
+@pytest.mark.parametrize("url", ["localhost:3000/callback", "ftp://127.0.0.1/a", "http://"])
+def test_an_address_that_is_none(run: Run, url: str) -> None:
+    status, text = run("--port", "0", "--webhook", url)
+    assert status == 1
+    assert "begins with http:// or https://" in text
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_the_person_can_be_named_by_user_id_or_name(sim: Sim, hanako: Person, sh
         ("POST", "/_sim/clock", {"advance": "soon"}, 422, "is not a duration"),
         ("POST", "/_sim/clock", {}, 422, "Say "),
         ("POST", "/_sim/people", {}, 422, "name is missing."),
-        ("POST", "/_sim/people", {"name": "a", "shoeSize": 40}, 422, "A person has no attribute 'shoe_size'"),
+        ("POST", "/_sim/people", {"name": "a", "shoeSize": 40}, 422, "no attribute 'shoe_size'; known are person_id, lang"),
         ("POST", "/_sim/people", b"{", 400, "The body is not JSON."),
         ("POST", "/_sim/people", [], 400, "must be a JSON object"),
         ("POST", "/_sim/channels", {"name": "a", "id": "12"}, 422, "A channel id has ten digits"),
@@ -91,7 +91,11 @@ def test_the_person_can_be_named_by_user_id_or_name(sim: Sim, hanako: Person, sh
         ("POST", "/_sim/people/nobody/fly", {}, 404, "A person cannot 'fly'"),
         ("POST", "/_sim/webhooks/99/replay", {}, 404, "There is no webhook 99"),
         ("GET", "/_sim/requests?limit=x", None, 422, "limit must be a number"),
-        ("GET", "/_sim/nothing", None, 404, "There is no GET /_sim/nothing."),
+        ("GET", "/_sim/nothing", None, 404, "There is no GET /_sim/nothing; known under /_sim/ are actors, "),
+        ("DELETE", "/_sim/people", None, 404, "There is no DELETE /_sim/people; it takes GET and POST."),
+        ("POST", "/_sim/channels", {"name": "a", "shoe": 1}, 422, "no attribute 'shoe'; known are secret, "),
+        ("POST", "/_sim/channels", {"name": "a", "webhookUrl": "127.0.0.1:3000"}, 422, "begins with http:// or https://"),
+        ("GET", "/_sim/await?operationId=pushMesage", None, 422, "There is no operation 'pushMesage'; known are pushMessage"),
     ],
 )
 def test_mistakes_get_one_sentence(sim: Sim, hanako: Person, method: str, path: str, body: Any, status: int, sentence: str) -> None:

@@ -122,6 +122,21 @@ def test_a_redelivered_reply_token_gets_a_new_minute(
     assert api.reply(token)[0] == 200
 
 
+def test_a_bot_that_fails_in_the_middle_is_told_from_one_that_is_absent(receiver: Any, line: LineSimulator) -> None:
+    shop = line.channel("花屋", webhook_url=receiver.url)
+    receiver.answers = ["no status"]
+    line.person("花子").follow(shop)
+    line.drain()
+    shop.webhook_url = "http://127.0.0.1:9/hook"
+    line.person("太郎").follow(shop)
+    line.drain()
+    told = [(one.describe()["reason"], one.describe()["detail"]) for one in line.webhooks]
+    assert told == [
+        ("COULD_NOT_CONNECT", "Connection closed without a response"),
+        ("COULD_NOT_CONNECT", "Failure to connect"),
+    ]
+
+
 def test_slow_and_absent_receivers(receiver: Any) -> None:
     with LineSimulator(settings=Settings(webhook_timeout_seconds=0.1)) as line:
         shop = line.channel("花屋", webhook_url=receiver.url)
