@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 
-from line_simulator.api.sending import TALKED_SECONDS
+from line_simulator.api.sending import BY_PHONE, TALKED_SECONDS
 from line_simulator.group_chats import all_posts
 from line_simulator.narrowcast_book import NarrowcastBook
 from line_simulator.state import Channel, Chat, Friendship, Sending, Via, World
@@ -76,7 +76,7 @@ def _count(world: World, found: _Seen, sending: Sending, user_id: str) -> None:
         dates = found.months[sending.sequence] = (day[:6], f"{day}/{sending.via}")
         found.sendings[sending.sequence] = (sending, user_id)
     found.reached[sending.sequence] += 1
-    if sending.via is not Via.REPLY:
+    if sending.via is not Via.REPLY and sending.via not in BY_PHONE:
         found.billed[dates[0]] += 1
     found.daily[dates[1]] += 1
 
@@ -138,7 +138,7 @@ def _status_at(chat: Chat, sequence: int) -> Friendship:
 
 
 def _had_talked(chat: Chat, sending: Sending) -> bool:
-    if sending.via is Via.REPLY:
+    if sending.via is Via.REPLY or sending.via in BY_PHONE:
         return True
     return any(said.at <= sending.at <= said.at + TALKED_SECONDS for said in chat.said or ())
 

@@ -11,6 +11,9 @@ from line_simulator.exchange import SimulatorError
 from line_simulator.ids import Ids, is_user_id
 from line_simulator.objects.demographics import settle_attributes
 from line_simulator.api import rich_menu_taps
+from line_simulator.api.sending import BY_PHONE
+from line_simulator.notifications import settle
+from line_simulator.partner_book import check_phone, set_phone, settle_options
 from line_simulator.api.rich_menu_book import menu_of
 from line_simulator.state import (
     AccessToken,
@@ -40,6 +43,7 @@ class People:
         world = self._world
         with world.lock:
             channel_id = attributes.pop("channel_id", None)
+            settle_options(attributes)
             _check_channel(channel_id, attributes)
             known = world.state.channels.get(channel_id or "")
             if channel_id is None:
@@ -80,13 +84,18 @@ class People:
             user_ids = attributes.pop("user_ids", {}) or {}
             _check_person(user_ids, attributes)
             person = state.names.get(name)
+            check_phone(self._world, person, attributes)
             if person is None:
                 state.person_count += 1
                 person = PersonRecord(attributes.pop("person_id", None) or f"p{state.person_count}", name)
                 state.people[person.id] = state.names[name] = person
             attributes.pop("person_id", None)
+            if "phone" in attributes:
+                set_phone(self._world, person, attributes.pop("phone"))
             for key, value in attributes.items():
                 setattr(person, key, value)
+            if "phone_consent" in attributes or "phone_verified" in attributes:
+                settle(self._world, person)
             for provider, user_id in user_ids.items():
                 person.user_ids[provider] = user_id
                 state.owners[user_id] = (provider, person)
@@ -115,7 +124,8 @@ class People:
             user_id, chat = self._chat(person, channel)
             if chat.status is Friendship.BLOCKED:
                 return
-            was_friend = chat.status is Friendship.FRIEND
+            # Who got LINE notification messages blocks an account they never were a friend of (Technical specifications).
+            was_friend = chat.status is Friendship.FRIEND or any(one.via in BY_PHONE for one in chat.inbox or ())
             self._become(channel, chat, Friendship.BLOCKED)
             chat.ever_blocked = True
             if was_friend:
@@ -314,6 +324,7 @@ _CHANNEL_ATTRIBUTES: Final[dict[str, type]] = {
     "monthly_limit": int,
     "chat_mode": str,
     "picture_url": str,
+    "options": list,
 }
 _PERSON_ATTRIBUTES: Final[dict[str, type]] = {
     "person_id": str,
@@ -327,4 +338,7 @@ _PERSON_ATTRIBUTES: Final[dict[str, type]] = {
     "app": str,
     "ifa": str,
     "email": str,
+    "phone": str,
+    "phone_consent": str,
+    "phone_verified": bool,
 }

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from line_simulator import customers
+from line_simulator import customers, notifications
 from line_simulator.api.memberships import Plan
 from line_simulator.api.rich_menu_book import menu_of
 from line_simulator.pages import walking
@@ -16,6 +16,7 @@ from line_simulator.pages.browser import PERSON_COOKIE, Browser, Page
 from line_simulator.pages.dialogs import PATH as DIALOG_PATH
 from line_simulator.exchange import SimulatorError
 from line_simulator.happenings import beacon, image_set, unsend
+from line_simulator.partner_book import PartnerBook
 from line_simulator.people import People
 from line_simulator.state import Channel, JsonObject, PersonRecord, Received, World
 
@@ -193,6 +194,14 @@ class Person:
     def use_coupon(self, channel: Channel, coupon_id: str) -> int:
         """Use a coupon; returns how often it was used. Raises SimulatorError when it cannot be used."""
         return customers.use_coupon(self._world, self.record, channel, coupon_id)
+
+    def answer_notifications(self, *, agree: bool = True) -> None:
+        """Consent to LINE notification messages (verifying the number by SMS if need be) or refuse them; what waits comes or goes."""
+        notifications.decide(self._world, self.record, agree=agree)
+
+    def stickers(self) -> list[str]:
+        """Return the package ids of the mission stickers the person was given, oldest first."""
+        return list(self._world.part(PartnerBook).given.get(self.record.id, ()))
 
     def join_membership(self, channel: Channel, plan: Plan | int) -> None:
         """Join a membership plan. Raises SimulatorError when it takes no new members."""

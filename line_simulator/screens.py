@@ -58,9 +58,22 @@ def mark_as_read(world: World, token: str) -> None:
         world.state.next_sequence()
 
 
+def mark_all_as_read(world: World, channel: Channel, user_id: str) -> None:
+    """Note that the bot read everything the user wrote so far."""
+    world.part(Screens).read[_key(channel, user_id)] = world.state.next_sequence()
+
+
+def reads_by_hand(channel: Channel) -> bool:
+    """Say whether messages show as read only when the bot says so: with chat on, or with the older call by user id.
+
+    Source: BotInfoResponse.markAsReadMode; Mark as read (old), which switches the automatic mark off.
+    """
+    return channel.chat_mode == "chat" or "mark_as_read" in channel.options
+
+
 def is_read(world: World, channel: Channel, user_id: str, said: Said) -> bool:
     """Say whether a person's message shows as read: at once unless the account has chat on (BotInfoResponse.markAsReadMode)."""
-    if channel.chat_mode != "chat":
+    if not reads_by_hand(channel):
         return True
     return said.sequence <= world.part(Screens).read.get(_key(channel, user_id), 0)
 

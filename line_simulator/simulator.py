@@ -30,6 +30,8 @@ from line_simulator.habits import Habits
 from line_simulator.journal import Call, Journal
 from line_simulator.api.limits import Limits
 from line_simulator.api.memberships import Plan, set_plan
+from line_simulator.module_book import Hearing
+from line_simulator.partners import Partners
 from line_simulator.people import People
 from line_simulator.person import Person
 from line_simulator.pages.phone import Phone
@@ -41,7 +43,7 @@ from line_simulator.webhooks import Delivery, Webhooks
 Reaction = Callable[[Channel, Person, Received], None]
 
 
-class LineSimulator(Console):
+class LineSimulator(Console, Partners):
     """A LINE platform on 127.0.0.1. Use as a context manager, or call start() and stop().
 
     port 0 takes a free one. seed makes ids repeatable. clock_file shares the virtual time with other processes.
@@ -87,7 +89,7 @@ class LineSimulator(Console):
         self._reaction_errors: list[BaseException] = []
         self._persons: dict[str, Person] = {}
         self._threads: list[threading.Thread] = []
-        self.world.emit = self.webhook_queue.emit
+        self.world.emit = Hearing(self.world, self.webhook_queue.emit).emit
         self.world.delivered = self._on_delivered
 
     # -- life
@@ -169,7 +171,7 @@ class LineSimulator(Console):
         """Return the channel of this id or name, created if need be, with the given attributes set.
 
         attributes: redelivery, webhook_active, verified, monthly_limit (a number, or "none"), chat_mode, picture_url,
-        bot_user_id, basic_id, access_token. `webhook_url` of the result may be set later.
+        bot_user_id, basic_id, access_token, options (see partner_book.OPTIONS). `webhook_url` of the result may be set later.
         """
         return self.people.add_channel(
             name, webhook_url=webhook_url, provider=provider, channel_id=channel_id, secret=secret, **attributes
@@ -178,7 +180,8 @@ class LineSimulator(Console):
     def person(self, name: str, **attributes: Any) -> Person:
         """Return the person of this name, created if need be, with the given attributes set.
 
-        attributes: language, picture_url, status_message, consent, user_ids {provider: user id}; what LINE believes of them:
+        attributes: language, picture_url, status_message, consent, user_ids {provider: user id}; phone (+818000001234),
+        phone_consent (on, off, unset) and phone_verified, for LINE notification messages; what LINE believes of them:
         gender (male, female), age, area (jp_13, tokyo or 東京), app (ios, android, pc), ifa (advertising id).
         """
         return self.handle_of(self.people.add_person(name, **attributes))

@@ -38,6 +38,9 @@ class Via(StrEnum):
     MULTICAST = "multicast"
     BROADCAST = "broadcast"
     NARROWCAST = "narrowcast"
+    # LINE notification messages, by phone number.
+    PNP = "pnp"
+    PNP_TEMPLATED = "pnp_templated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ class Channel:
     """A Messaging API channel with its LINE Official Account. `monthly_limit` None means an unlimited plan.
 
     used and reserved: messages by month (yyyymm); a running narrowcast reserves what it may need.
+    options: what LINE has granted to it on application, see partner_book.OPTIONS.
     """
 
     id: str
@@ -167,6 +171,7 @@ class Channel:
     used: dict[str, int] = field(default_factory=dict, repr=False)
     reserved: dict[str, int] = field(default_factory=dict, repr=False)
     sent: dict[str, int] = field(default_factory=dict, repr=False)
+    options: list[str] = field(default_factory=list)
 
     def chat(self, user_id: str) -> Chat:
         """Return the chat with this user, begun if need be."""
@@ -181,7 +186,8 @@ class PersonRecord:
     """A simulated human being. User ids are scoped to the provider, as LINE's are.
 
     gender (male, female), age and area (jp_13, …) as LINE estimates them, empty where it does not know; app: ios, android or
-    pc; ifa: the advertising id of the phone.
+    pc; ifa: the advertising id of the phone. phone: the number (E.164); phone_consent: whether LINE notification messages are
+    wanted (on, off, or unset: never decided); phone_verified: whether the number was verified by SMS in the last 180 days.
     """
 
     id: str
@@ -197,6 +203,9 @@ class PersonRecord:
     app: str = "ios"
     ifa: str = ""
     email: str = ""
+    phone: str = ""
+    phone_consent: str = "on"
+    phone_verified: bool = True
 
 
 @dataclass(slots=True)

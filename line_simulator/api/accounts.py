@@ -101,7 +101,7 @@ class Accounts:
             "basicId": channel.basic_id,
             "displayName": channel.name,
             "chatMode": channel.chat_mode,
-            "markAsReadMode": "manual" if channel.chat_mode == "chat" else "auto",
+            "markAsReadMode": "manual" if screens.reads_by_hand(channel) else "auto",
         }
         if channel.picture_url:
             info["pictureUrl"] = channel.picture_url

@@ -25,7 +25,7 @@ class Reads(Enum):
 class Context:
     """One call. `parameters` are those in the path; `body` and `form` are read as the operation wants them.
 
-    client_id: the LINE Login channel it belongs to, for the journal.
+    client_id: the LINE Login channel it belongs to, for the journal. module: the module channel that calls for `channel`.
     """
 
     request: Request
@@ -38,6 +38,7 @@ class Context:
     fault: Fault | None = None
     notes: list[str] = field(default_factory=list)
     client_id: str = ""
+    module: Channel | None = None
 
     @property
     def owner(self) -> Channel:

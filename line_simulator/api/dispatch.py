@@ -51,10 +51,13 @@ class Api:
         login = Login(world, self.tokens, faults)
         narrowcasts = Narrowcasts(world)
         self.resume = narrowcasts.resume
+        accounts = Accounts(world, webhooks)
+        marketplace = Marketplace(world, accounts)
+        self._modules = marketplace.modules
         areas: tuple[Area, ...] = (
             self.tokens,
             Sender(world),
-            Accounts(world, webhooks),
+            accounts,
             RichMenus(world),
             narrowcasts,
             Audiences(world),
@@ -66,7 +69,7 @@ class Api:
             Contents(world),
             login,
             Liff(world, self.tokens, login),
-            Marketplace(world),
+            marketplace,
         )
         self._operations: dict[str, Operation] = {}
         for area in areas:
@@ -124,6 +127,7 @@ class Api:
             if operation is None or operation.account:
                 with self._world.lock:
                     call.channel = self.tokens.authenticate(request.headers.get("authorization"))
+                    self._modules.enter(call)
         finally:
             call.fault = call.fault or self._fault(call)
         self._strike_before(call)
@@ -135,6 +139,9 @@ class Api:
         if operation.reads is Reads.FORM:
             call.form = call.request.form()
         payer = call.channel.id if call.channel else call.form.get("client_id", "")
+        if call.module is not None:
+            # Limits of a module channel count for each account (Module, Rate limits).
+            payer = f"{call.module.id}/{payer}"
         if not self._limits.take(payer, call.operation_id, self._world.clock.time()):
             raise ApiError(429, _RATE_LIMITED)
         if operation.reads is Reads.JSON:
@@ -146,7 +153,8 @@ class Api:
         if not operation.locked:
             return operation.act(call)
         with self._world.lock:
-            return operation.act(call)
+            self._modules.inward(call)
+            return self._modules.outward(call, operation.act(call))
 
     def _fault(self, call: Context) -> Fault | None:
         request, channel = call.request, (call.channel.id, call.channel.name) if call.channel else None

@@ -13,6 +13,7 @@ from line_simulator.api.asking import day_of
 from line_simulator.api.calls import Context, Operation
 from line_simulator.api.demographics import target_reach
 from line_simulator.api.events import COLLECTED_SECONDS, Window, event_statistics
+from line_simulator.api.sending import BY_PHONE
 from line_simulator.api.units import Units, refuse_units
 from line_simulator.clock import TOKYO
 from line_simulator.exchange import ApiError, Response, json_response
@@ -53,7 +54,7 @@ class Insights:
         status = self._status(day, _DELIVERIES_SINCE)
         content: JsonObject = {"status": status}
         if status == "ready":
-            counts = {via: call.owner.sent.get(f"{day:%Y%m%d}/{via}", 0) for via in Via}
+            counts = {via: call.owner.sent.get(f"{day:%Y%m%d}/{via}", 0) for via in Via if via not in BY_PHONE}
             content |= {f"api{via.capitalize()}": count for via, count in counts.items() if count}
         return json_response(content)
 

@@ -134,6 +134,11 @@ EXTRA: Final[tuple[tuple[str, str, str], ...]] = (
     ("POST", "/liff/{liffUrl}", "answerLiffApp"),
     ("GET", "/liff/sdk.js", "getLiffSdk"),
     ("POST", "/liff/messages", "sendLiffMessages"),
+    ("GET", "/module/auth/v1/authorize", "authorizeModule"),
+    ("POST", "/module/auth/v1/authorize", "answerModule"),
+    # In LINE's reference and SDKs, with these names, but not yet in the OpenAPI files.
+    ("POST", "/v2/bot/message/pnp/templated/push", "pushTemplatedMessagesByPhone"),
+    ("GET", "/v2/bot/message/delivery/pnp/templated", "getPNPTemplatedMessageStatistics"),
 )
 # On paths of channel access tokens, told apart by grant_type and by whose token it is.
 SHARED: Final[tuple[tuple[str, str, str], ...]] = (
@@ -143,7 +148,7 @@ SHARED: Final[tuple[tuple[str, str, str], ...]] = (
 )
 # Pages in front of people: faults of API calls leave them alone.
 PAGES: Final = frozenset(
-    {"authorizeLogin", "answerLogin", "openAccountLink", "answerAccountLink", "openLiffApp", "answerLiffApp", "getLiffSdk"}
+    {"authorizeLogin", "answerLogin", "openAccountLink", "answerAccountLink", "openLiffApp", "answerLiffApp", "getLiffSdk", "authorizeModule", "answerModule"}
 )
 # What pages of other origins may call, for which browsers ask first.
 PREFLIGHTS: Final[tuple[tuple[str, str, str], ...]] = tuple(

@@ -32,6 +32,10 @@ REPLY_SECONDS: Final = 60.0
 REPLY_CUTOFF_SECONDS: Final = 1200.0
 # Someone who is no friend but wrote in the last seven days can be pushed to (Messaging API reference, Send push message).
 TALKED_SECONDS: Final = 7 * DAY_SECONDS
+# LINE notification messages reach people who are no friends too, and are billed apart from the monthly limit
+# (LINE notification messages, Technical specifications).
+BY_PHONE: Final = (Via.PNP, Via.PNP_TEMPLATED)
+_TO_STRANGERS: Final = (Via.PUSH, Via.REPLY, *BY_PHONE)
 _ADDRESS: Final = re.compile("[UCR][0-9a-f]{32}")
 
 
@@ -131,6 +135,11 @@ class Sender:
         friends = [user for user, chat in draft.channel.chats.items() if chat.status is Friendship.FRIEND]
         self._deliver(draft, Via.BROADCAST, friends)
         return json_response({})
+
+    def notify(self, draft: Draft, via: Via, user_id: str) -> None:
+        """Deliver a LINE notification message (BY_PHONE) to someone who may be no friend; a block keeps it out."""
+        draft.channel.chat(user_id)
+        self._deliver(draft, via, [user_id], billed=False)
 
     def validate(self, call: Context) -> Response:
         """Answer the validations: only `messages` are looked at. Raises ApiError 400."""
@@ -270,8 +279,10 @@ def can_receive(chat: Chat, via: Via, now: float) -> bool:
     """Tell whether a message sent `via` would appear in this chat at `now` (epoch seconds)."""
     if chat.status is Friendship.FRIEND:
         return True
-    if chat.status is Friendship.BLOCKED or via not in (Via.PUSH, Via.REPLY):
+    if chat.status is Friendship.BLOCKED or via not in _TO_STRANGERS:
         return False
+    if via in BY_PHONE:
+        return True
     return now - chat.last_said_at <= TALKED_SECONDS
 
 

@@ -22,6 +22,7 @@ def describe_channel(channel: Channel) -> JsonObject:
         "monthlyLimit": channel.monthly_limit,
         "chatMode": channel.chat_mode,
         "pictureUrl": channel.picture_url,
+        "options": channel.options,
         "friends": sum(chat.status == "friend" for chat in channel.chats.values()),
         "used": channel.used,
     }
@@ -64,5 +65,8 @@ def describe_person(world: World, person: PersonRecord) -> JsonObject:
         "age": person.age,
         "area": person.area,
         "app": person.app,
+        "phone": person.phone,
+        "phoneConsent": person.phone_consent,
+        "phoneVerified": person.phone_verified,
         "channels": chats,
     }

@@ -16,6 +16,7 @@ from line_simulator.control.login import LoginDesk
 from line_simulator.control.groups import VERB_PATH, Gathering
 from line_simulator.control.looking import Looking
 from line_simulator.control.menus import IMAGE_PATH, Menus
+from line_simulator.control.partners import PartnerDesk
 from line_simulator.control.phone import Phoning
 from line_simulator.control.selling import Selling
 from line_simulator.control.statistics import Statistics
@@ -40,10 +41,11 @@ class Control:
         self._looking = Looking(line)
         self._menus = Menus(line)
         acting, phoning, selling = Acting(line), Phoning(line), Selling(line)
-        desk = LoginDesk(line)
+        desk, partners = LoginDesk(line), PartnerDesk(line)
         self._gathering = Gathering(line)
         self._verbs: dict[str, Verb] = {
             **desk.verbs(),
+            **partners.verbs(),
             **self._gathering.verbs(),
             **acting.verbs(),
             **phoning.verbs(),
@@ -60,6 +62,7 @@ class Control:
             **Crowd(line).routes(),
             **Statistics(line).routes(),
             **desk.routes(),
+            **partners.routes(),
             **self._gathering.routes(),
             **Waiting(line).routes(),
         }

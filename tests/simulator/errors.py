@@ -1,6 +1,6 @@
 """Every error LINE documents with its body: one row each, reproduced by test_sim_errors.py and published in docs/line-errors.md.
 
-Source: Messaging API reference, LINE Login v2.1 reference (2026-08). `python -m tests.simulator.errors` prints the page.
+Source: Messaging API reference, LINE Login v2.1 reference (2026-08); for partners see errors_partners.py. `python -m tests.simulator.errors` prints the page.
 """
 
 from __future__ import annotations
@@ -298,6 +298,8 @@ def _calls(method: str, *targets: str, body: Any = None) -> list[Callable[[Stage
 
 def cases() -> list[Case]:
     """Return all rows."""
+    from tests.simulator.errors_partners import partners
+
     return [
         *_common(),
         *_content_and_webhooks(),
@@ -308,6 +310,7 @@ def cases() -> list[Case]:
         *_coupons(),
         *_people(),
         *_menus(),
+        *partners(),
     ]
 
 
@@ -945,9 +948,9 @@ def page() -> str:
     lines = [
         "# Errors of the simulated LINE",
         "",
-        "Every error whose body LINE documents (Messaging API reference and LINE Login v2.1 reference, state of 2026-08), as this",
-        "simulator answers it. Each row is one test of `tests/simulator/test_sim_errors.py`; `python -m tests.simulator.errors`",
-        "prints this page.",
+        "Every error whose body LINE documents (references of the Messaging API, LINE Login v2.1, LINE notification messages and",
+        "options for corporate users, state of 2026-08), as this simulator answers it. Each row is one test of",
+        "`tests/simulator/test_sim_errors.py`; `python -m tests.simulator.errors` prints this page.",
         "",
         "| operation | when | status | body |",
         "|---|---|---|---|",

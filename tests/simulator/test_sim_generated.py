@@ -46,7 +46,12 @@ def stage() -> Iterator[Stage]:
 
 
 def _token(stage: Stage, operation_id: str) -> str:
-    if official.operations()[operation_id].file != "liff":
+    file = official.operations()[operation_id].file
+    if file == "module":
+        module = stage.line.channel("予約モジュール", options=["module"])
+        stage.line.attach_module(module, stage.shop)
+        return module.access_token
+    if file != "liff":
         return stage.shop.access_token
     login = stage.line.login_channel("花屋ログイン", bot=stage.shop)
     body = f"grant_type=client_credentials&client_id={login.id}&client_secret={login.secret}".encode()
@@ -68,7 +73,12 @@ def test_generated_requests_are_answered_as_documented(stage: Stage, operation_i
     @QUIET
     @given(st.one_of(*(requests_of(operation_id, mode) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE))))
     def send(request: Request) -> None:
-        _judge(stage.line, replace(request, headers={**request.headers, "authorization": f"Bearer {token}"}))
+        _judge(
+            stage.line,
+            replace(
+                request, headers={**request.headers, "x-line-bot-id": stage.shop.bot_user_id, "authorization": f"Bearer {token}"}
+            ),
+        )
 
     send()
 

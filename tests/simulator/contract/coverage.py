@@ -9,6 +9,8 @@ from line_simulator import LineSimulator
 from line_simulator.api.operations import OPERATIONS
 
 OFFICIAL = frozenset(operation_id for _, _, operation_id in OPERATIONS)
+# In LINE's reference and SDKs, but not yet in the OpenAPI documents.
+BEYOND = frozenset({"pushTemplatedMessagesByPhone", "getPNPTemplatedMessageStatistics"})
 # Operations the simulator has although no SDK drives them in the tests, each with the reason.
 NOT_DRIVEN: dict[str, str] = {}
 

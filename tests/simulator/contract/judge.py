@@ -17,8 +17,9 @@ from tests.simulator.contract import official
 from tests.simulator.contract.official import Official
 
 # The documents list little but 200. These are the refusals of LINE's reference (Messaging API, Status codes); 405 and
-# 501 are how the simulator says "no such method" and "not simulated".
-REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 413, 415, 429, 501})
+# 501 are how the simulator says "no such method" and "not simulated"; 423: another module channel took
+# the chat just now (reference for corporate users, Acquire Control API).
+REFUSALS: Final = frozenset({400, 401, 403, 404, 405, 409, 410, 413, 415, 423, 429, 501})
 _REFUSAL: Final = {
     "type": "object",
     "required": ["message"],
@@ -44,6 +45,8 @@ _OAUTH_REFUSAL: Final = {
 }
 _TOKEN_REFUSAL: Final = {"anyOf": [_REFUSAL, _OAUTH_REFUSAL]}
 _NOTHING: Final = {"type": "object", "additionalProperties": False}
+# webhook.yml demands a reply token of these, the reference says that standby channels get none (Webhook event objects, mode).
+_ALWAYS_REPLYABLE: Final = ("follow", "join", "memberJoined", "membership", "beacon", "videoPlayComplete")
 _JSON: Final = "application/json"
 _FORM: Final = "application/x-www-form-urlencoded"
 _PART_NAME: Final = re.compile(rb'content-disposition: *form-data;[^\r\n]*\bname="([^"]+)"', re.IGNORECASE)
@@ -85,6 +88,9 @@ def judge_webhook(delivery: Delivery) -> list[str]:
         body = json.loads(delivery.body.decode("utf-8"))
     except ValueError as error:
         return [f"webhook {delivery.id} is not JSON: {error}"]
+    for event in body["events"]:
+        if event.get("mode") == "standby" and "replyToken" not in event and event.get("type") in _ALWAYS_REPLYABLE:
+            event["replyToken"] = "none"
     schema = official.schema_of("webhook", "CallbackRequest", closed=True)
     return [f"webhook {'+'.join(delivery.events)}: {one}" for one in _broken(_key(schema), body)]
 

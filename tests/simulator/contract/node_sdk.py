@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.simulator.contract.python_sdk import JWT_BEARER, LINK
-from tests.simulator.contract.stage import DAY, Stage
+from tests.simulator.contract.stage import DAY, PHONE_DIGEST, REDIRECT, Stage
 
 FOLDER = Path(__file__).parents[1] / "node"
 INSTALLED = FOLDER / "node_modules" / "@line" / "bot-sdk" / "package.json"
@@ -60,20 +60,21 @@ class Bridge:
 class NodeSdk:
     """The SDK's methods by name, on one account. `single`: by the client of each API instead of LineBotClient."""
 
-    def __init__(self, bridge: Bridge, stage: Stage, *, single: bool, token: str | None = None) -> None:
+    def __init__(self, bridge: Bridge, stage: Stage, *, single: bool, token: str | None = None, bot: str = "") -> None:
         self._bridge = bridge
         self._stage = stage
         self._single = single
-        self._token = token or stage.shop.access_token
+        self._given = {"url": stage.url, "token": token or stage.shop.access_token, "single": single}
+        self._headers = {"X-Line-Bot-Id": bot} if bot else {}
         self.request_id = ""
 
-    def with_token(self, token: str) -> NodeSdk:
-        """Return the same with another token."""
-        return NodeSdk(self._bridge, self._stage, single=self._single, token=token)
+    def with_token(self, token: str, bot: str = "") -> NodeSdk:
+        """Return the same with another token; bot: the user id of the bot that a module channel acts for."""
+        return NodeSdk(self._bridge, self._stage, single=self._single, token=token, bot=bot)
 
     def __call__(self, method: str, *args: Any) -> Any:
         """Call a method and return the body of the answer. Raises Refused."""
-        answer = self._bridge.ask(call=method, args=args, url=self._stage.url, token=self._token, single=self._single)
+        answer = self._bridge.ask(call=method, args=args, headers=self._headers, **self._given)
         if "error" in answer:
             raise Refused(answer["error"])
         assert 200 <= answer["status"] < 300
@@ -289,16 +290,28 @@ def groups(stage: Stage, sdk: NodeSdk) -> None:
 
 
 def stickers(stage: Stage, sdk: NodeSdk) -> None:
+    stage.line.mission_sticker("1", stage.shop)
     sdk("missionStickerV3", {"to": stage.user_id, "productId": "1", "productType": "STICKER", "sendPresentMessage": False})
 
 
 def by_phone(stage: Stage, sdk: NodeSdk) -> None:
-    number = "d41e0ad70dddfeb68f149ad6fc61574b9c5780ab7bcb2fba5517771ffbb2409c"
-    sdk("pushMessagesByPhone", {"to": number, "messages": [HELLO]})
+    sdk("pushMessagesByPhone", {"to": PHONE_DIGEST, "messages": [HELLO]})
     assert sdk("getPNPMessageStatistics", stage.day(-1))["status"]
 
 
+def modules(stage: Stage, sdk: NodeSdk) -> None:
+    channel, code = stage.module()
+    module = sdk.with_token(channel.access_token)
+    attached = module("attachModule", "authorization_code", code, REDIRECT, "", channel.id, channel.secret)
+    assert [one["userId"] for one in module("getModules", None, 10)["bots"]] == [attached["bot_id"]]
+    acting = sdk.with_token(channel.access_token, attached["bot_id"])
+    acting("acquireChatControl", stage.user_id, {"expired": True, "ttl": 3600})
+    acting("releaseChatControl", stage.user_id)
+    module("detachModule", {"botId": attached["bot_id"]})
+
+
 def old_mark_as_read(stage: Stage, sdk: NodeSdk) -> None:
+    stage.reads_by_hand()
     stage.said()
     sdk("markMessagesAsRead", {"chat": {"userId": stage.user_id}})
 
@@ -319,5 +332,6 @@ SCENARIOS: dict[str, tuple[Scenario, tuple[str, ...]]] = {
     "groups": (groups, ()),
     "stickers": (stickers, ("missionStickerV3",)),
     "by phone": (by_phone, ("pushMessagesByPhone",)),
+    "modules": (modules, ("attachModule", "getModules")),
     "old mark as read": (old_mark_as_read, ("markMessagesAsRead",)),
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 from linebot.v3 import audience, insight, liff, messaging, module, moduleattach, oauth, shop
 
-from tests.simulator.contract.stage import DAY, Stage
+from tests.simulator.contract.stage import DAY, PHONE_DIGEST, REDIRECT, Stage
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LINK = "https://example.com/spring"
@@ -29,11 +29,6 @@ class Clients:
         self.audience, self.audience_blob = audience.ManageAudience(people), audience.ManageAudienceBlob(people)
         self.insight = insight.Insight(insight.ApiClient(insight.Configuration(**given)))
         self.liff = liff.Liff(liff.ApiClient(liff.Configuration(**given)))
-        self.module = module.LineModule(module.ApiClient(module.Configuration(**given)))
-        # This client writes "Basic" before whatever it is given.
-        basic = base64.b64encode(f"{stage.shop.id}:{stage.shop.secret}".encode()).decode()
-        attach = moduleattach.Configuration(host=stage.url, access_token=basic)
-        self.attach = moduleattach.LineModuleAttach(moduleattach.ApiClient(attach))
         self.shop = shop.Shop(shop.ApiClient(shop.Configuration(**given)))
         self.oauth = oauth.ChannelAccessToken(oauth.ApiClient(oauth.Configuration(host=stage.url)))
 
@@ -313,27 +308,45 @@ def groups(stage: Stage, sdk: Clients) -> None:
 
 
 def marketplace(stage: Stage, sdk: Clients) -> None:
-    attached = sdk.attach.attach_module("authorization_code", "code", "https://example.com/callback", client_id=stage.shop.id)
-    bots = sdk.module.get_modules(limit=10).bots
-    assert attached.bot_id in [one.user_id for one in bots]
-    sdk.module.acquire_chat_control(stage.user_id, module.AcquireChatControlRequest(expired=True, ttl=3600))
-    sdk.module.release_chat_control(stage.user_id)
-    sdk.module.detach_module(module.DetachModuleRequest(bot_id=attached.bot_id))
+    channel, code = stage.module()
+    # This client writes "Basic" before whatever it is given.
+    basic = base64.b64encode(f"{channel.id}:{channel.secret}".encode()).decode()
+    attach = moduleattach.LineModuleAttach(moduleattach.ApiClient(moduleattach.Configuration(host=stage.url, access_token=basic)))
+    attached = attach.attach_module("authorization_code", code, REDIRECT)
+    client = module.ApiClient(module.Configuration(host=stage.url, access_token=channel.access_token))
+    client.set_default_header("X-Line-Bot-Id", attached.bot_id)
+    api = module.LineModule(client)
+    assert attached.bot_id in [one.user_id for one in api.get_modules(limit=10).bots]
+    api.acquire_chat_control(stage.user_id, module.AcquireChatControlRequest(expired=True, ttl=3600))
+    api.release_chat_control(stage.user_id)
+    api.detach_module(module.DetachModuleRequest(bot_id=attached.bot_id))
+    assert api.get_modules().bots == []
 
 
 def stickers(stage: Stage, sdk: Clients) -> None:
+    stage.line.mission_sticker("1", stage.shop)
     sdk.shop.mission_sticker_v3(
         shop.MissionStickerRequest(to=stage.user_id, product_id="1", product_type="STICKER", send_present_message=False)
     )
 
 
 def by_phone(stage: Stage, sdk: Clients) -> None:
-    number = "d41e0ad70dddfeb68f149ad6fc61574b9c5780ab7bcb2fba5517771ffbb2409c"
-    sdk.api.push_messages_by_phone(messaging.PnpMessagesRequest(to=number, messages=[HELLO]))
-    assert sdk.api.get_pnp_message_statistics(stage.day(-1)).status
+    sdk.api.push_messages_by_phone(messaging.PnpMessagesRequest(to=PHONE_DIGEST, messages=[HELLO]))
+    body = messaging.PnpTemplatedMessageBody(
+        emphasized_item=messaging.PnpTemplatedEmphasizedItem(item_key="date_002_ja", content="8月10日(土)"),
+        items=[messaging.PnpTemplatedItem(item_key="number_001_ja", content="1234567")],
+        buttons=[messaging.PnpTemplatedButton(button_key="contact_ja", url=LINK)],
+    )
+    request = messaging.PnpTemplatedMessageRequest(to=PHONE_DIGEST, template_key="shipment_completed_ja", body=body)
+    sdk.api.push_templated_messages_by_phone(request, x_line_delivery_tag="order-0000000001")
+    assert [one.via for one in stage.hanako.inbox(stage.shop)] == ["pnp", "pnp_templated"]
+    stage.wait(DAY)
+    assert sdk.api.get_pnp_message_statistics(stage.day(-1)).success == 1
+    assert sdk.api.get_pnp_templated_message_statistics(stage.day(-1)).success == 1
 
 
 def old_mark_as_read(stage: Stage, sdk: Clients) -> None:
+    stage.reads_by_hand()
     stage.said()
     sdk.api.mark_messages_as_read(messaging.MarkMessagesAsReadRequest(chat=messaging.ChatReference(user_id=stage.user_id)))
 

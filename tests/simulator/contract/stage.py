@@ -13,6 +13,10 @@ from PIL import Image
 from line_simulator import Channel, LineSimulator, Person, Settings
 
 FRIENDS = 120
+PHONE = "+818000001234"
+# Its SHA-256, as LINE's documentation writes it.
+PHONE_DIGEST = "d41e0ad70dddfeb68f149ad6fc61574b9c5780ab7bcb2fba5517771ffbb2409c"
+REDIRECT = "https://example.com/callback"
 DAY = 86_400.0
 
 
@@ -21,8 +25,8 @@ class Stage:
 
     def __init__(self, line: LineSimulator) -> None:
         self.line = line
-        self.shop: Channel = line.channel("花屋")
-        self.hanako: Person = line.person("花子", picture_url="https://example.com/h.png", status_message="元気")
+        self.shop: Channel = line.channel("花屋", options=["pnp", "pnp_templated", "mission_stickers"])
+        self.hanako: Person = line.person("花子", phone=PHONE, picture_url="https://example.com/h.png", status_message="元気")
         self.hanako.follow(self.shop)
         self.user_id = self.hanako.user_id(self.shop)
         self.friends = line.crowd(FRIENDS, self.shop)
@@ -60,6 +64,15 @@ class Stage:
         friend = self.line.handle_of(self.line.world.person(self.friends[0]))
         group = self.line.group("花の会", [self.hanako, friend], channel=self.shop, is_room=is_room)
         return group.id
+
+    def reads_by_hand(self) -> None:
+        """Grant the older call for marking as read, which switches the automatic mark off."""
+        self.line.channel(self.shop.name, options=[*self.shop.options, "mark_as_read"])
+
+    def module(self) -> tuple[Channel, str]:
+        """Return a module channel, and a code by which it may be attached to the shop."""
+        module = self.line.channel("予約モジュール", options=["module"])
+        return module, self.line.module_code(module, self.shop, REDIRECT)
 
     def assertion(self, **claims: object) -> str:
         """Return a JSON Web Token signed with a key that is registered for the account."""

@@ -1,5 +1,5 @@
 // A bridge to LINE's Node SDK: one JSON request a line on standard input, one JSON answer a line on standard output.
-//   {"call": "pushMessage", "args": […], "url": …, "token": …, "single": false} → {"status", "requestId", "body"} or {"error"}
+//   {"call": "pushMessage", "args": […], "url": …, "token": …, "single": false, "headers": {…}} → {"status", "requestId", "body"} or {"error"}
 //   {"serve": "<channel secret>"} → {"url"} of a webhook server that uses the SDK's middleware; {"received": true} → what came
 // Bytes travel as {"$bytes": "<base64>", "type": "image/png"}.
 import { createServer } from "node:http";
@@ -10,27 +10,28 @@ import * as line from "@line/bot-sdk";
 const clients = new Map();
 const received = [];
 
-function make({ url, token, single }) {
-  const key = `${url} ${token} ${single}`;
-  if (!clients.has(key)) clients.set(key, single ? alone(url, token) : together(url, token));
+function make({ url, token, single, headers }) {
+  const key = `${url} ${token} ${single} ${JSON.stringify(headers)}`;
+  if (!clients.has(key)) clients.set(key, single ? alone(url, token, headers) : together(url, token, headers));
   return clients.get(key);
 }
 
 // LineBotClient has everything but access tokens.
-function together(url, channelAccessToken) {
+function together(url, channelAccessToken, defaultHeaders) {
   return [
     line.LineBotClient.fromChannelAccessToken({
       channelAccessToken,
       apiBaseURL: url,
       dataApiBaseURL: url,
       managerBaseURL: url,
+      defaultHeaders,
     }),
     new line.channelAccessToken.ChannelAccessTokenClient({ baseURL: url }),
   ];
 }
 
-function alone(baseURL, channelAccessToken) {
-  const given = { baseURL, channelAccessToken };
+function alone(baseURL, channelAccessToken, defaultHeaders) {
+  const given = { baseURL, channelAccessToken, defaultHeaders };
   return [
     new line.messagingApi.MessagingApiClient(given),
     new line.messagingApi.MessagingApiBlobClient(given),
