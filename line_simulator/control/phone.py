@@ -97,12 +97,13 @@ class Phoning:
         return ".".join(map(str, counts))
 
     def _test_webhook(self, body: JsonObject, _: dict[str, str]) -> Any:
-        """Send an empty, signed webhook now, as the console's button does: {"status", "reason", "latencyMs"}."""
+        """Send an empty, signed webhook now, as the console's button does: {"status", "reason", "detail", "latencyMs"}."""
         channel = self._line.world.channel(str(need(body, "channel")))
         if not channel.webhook_url:
             raise SimulatorError(f"{channel.name} has no webhook URL.")
         outcome = self._line.webhook_queue.test(channel, channel.webhook_url)
-        return {"status": outcome.status, "reason": outcome.reason, "latencyMs": round(outcome.latency_ms, 1)}
+        latency = round(outcome.latency_ms, 1)
+        return {"status": outcome.status, "reason": outcome.reason, "detail": outcome.detail, "latencyMs": latency}
 
     def _play(self, person: PersonRecord, channel: Channel, body: JsonObject) -> None:
         """Note how far a video or sound was played: {"messageId", "percent"}."""

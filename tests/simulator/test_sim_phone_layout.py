@@ -50,3 +50,44 @@ def test_thirteen_quick_replies_leave_the_phone_as_wide_as_it_was(chat: Any) -> 
     assert chat.locator(".quick button").count() == 13
     # Whoever has neither a finger nor a wheel that goes sideways needs the bar.
     assert chat.locator(".quick").evaluate("node => getComputedStyle(node).scrollbarWidth") == "thin"
+
+
+def test_quick_replies_stay_until_a_date_is_sent(chat: Any, line: LineSimulator, receiver: Any) -> None:
+    chat.locator(".quick button", has_text="日付を選ぶ").click()
+    chat.locator(".picker button", has_text="キャンセル").click()
+    assert chat.locator(".quick button").count() == 13
+    chat.locator(".quick button", has_text="日付を選ぶ").click()
+    chat.locator(".picker button.main").click()
+    chat.locator(".quick button").first.wait_for(state="detached")
+    line.drain()
+    assert receiver.events[-1]["type"] == "postback"
+
+
+def test_a_coupon_says_what_it_is_worth(chat: Any, api: Any, shop: Channel, hanako: Person, line: LineSimulator) -> None:
+    now = int(line.clock.time())
+    content = {
+        "title": "100円引き",
+        "startTimestamp": now,
+        "endTimestamp": now + 86_400,
+        "maxUseCountPerTicket": 1,
+        "timezone": "ASIA_TOKYO",
+        "visibility": "UNLISTED",
+        "acquisitionCondition": {"type": "normal"},
+        "reward": {"type": "discount", "priceInfo": {"type": "fixed", "fixedAmount": 100}},
+    }
+    coupon = api("POST", "/v2/bot/coupon", content)[1]["couponId"]
+    message = {"type": "coupon", "couponId": coupon}
+    assert api("POST", "/v2/bot/message/push", {"to": hanako.user_id(shop), "messages": [message]})[0] == 200
+    chat.locator(".ticket h3", has_text="100円引き").wait_for()
+
+
+def test_the_log_tells_a_failing_bot_from_an_absent_one(
+    chat: Any, line: LineSimulator, hanako: Person, shop: Channel, receiver: Any
+) -> None:
+    receiver.answers = ["no status"]
+    hanako.say(shop, "a")
+    chat.locator(".hook .answer", has_text="応答せずに切断").wait_for()
+    shop.webhook_url = "http://127.0.0.1:9/hook"
+    hanako.say(shop, "b")
+    chat.locator(".hook .answer", has_text="接続できません").wait_for()
+    line.drain()

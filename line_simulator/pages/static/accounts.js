@@ -1,9 +1,10 @@
 // Accounts in the drawer: what a bot needs to connect, and what the console would let its owner switch.
 import { call } from "./api.js";
 import { avatar, button, field, make, toggle } from "./dom.js";
+import { outcome as outcomeOf } from "./hooks.js";
 import { act, store } from "./store.js";
 
-const REASONS = { OK: "成功しました", COULD_NOT_CONNECT: "接続できませんでした", REQUEST_TIMEOUT: "2秒以内に応答がありませんでした", ERROR_STATUS_CODE: "エラーが返りました", UNCLASSIFIED: "失敗しました" };
+const REASONS = { OK: "成功しました", ERROR_STATUS_CODE: "エラーが返りました" };
 
 export class AccountPanel {
   constructor() {
@@ -57,7 +58,7 @@ function webhook(channel) {
     outcome.textContent = "確認しています…";
     try {
       const told = await call("POST", "/_sim/webhooks/test", { channel: channel.id });
-      outcome.textContent = `${REASONS[told.reason] || told.reason}${told.status ? `（HTTP ${told.status}、${Math.round(told.latencyMs)} ms）` : ""}`;
+      outcome.textContent = `${REASONS[told.reason] || outcomeOf(told)}${told.status ? `（HTTP ${told.status}、${Math.round(told.latencyMs)} ms）` : ""}`;
     } catch (error) {
       outcome.textContent = error.message;
     }

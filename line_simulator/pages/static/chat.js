@@ -4,7 +4,7 @@ import { perform } from "./actions.js";
 import { button, icon, make } from "./dom.js";
 import { Lines } from "./lines.js";
 import { drawMenu } from "./menu.js";
-import { known, showCoupon, showProfile } from "./profile.js";
+import { couponOf, known, showCoupon, showProfile } from "./profile.js";
 import { drawQuick } from "./quick.js";
 import { showAttachments, sendSticker } from "./sending.js";
 import { act, now, store } from "./store.js";
@@ -149,9 +149,9 @@ export class Chat {
 
   /** Return what a message needs to be drawn and tapped. */
   context(line) {
-    const tap = (action) => {
+    const tap = (action, sent = () => {}) => {
       if (this.content.status === "blocked") return this.over.say("ブロック中のため操作できません。");
-      return perform(this, action, (params) => this.tapped(action, line, params));
+      return perform(this, action, (params) => { sent(); return this.tapped(action, line, params); });
     };
     return {
       tap, id: line.id, mine: line.from === "person", names: store.names,
@@ -160,6 +160,7 @@ export class Chat {
       say: this.complain,
       unsend: () => this.unsend(line),
       face: () => this.face(line),
+      aboutCoupon: (couponId) => couponOf(this.account, couponId),
       coupon: (couponId) => showCoupon(this, this.account, couponId),
       watch: (part) => this.watch(part, line, tap),
     };

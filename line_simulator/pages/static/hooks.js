@@ -12,6 +12,12 @@ const REASONS = {
 };
 const LIMIT = 60;
 
+/** Say how a bot answered. A bot that fails in the middle looks to LINE like one that is absent; whoever mends it must know. */
+export function outcome(one) {
+  if (one.status) return `HTTP ${one.status}`;
+  return one.detail === "Connection closed without a response" ? "応答せずに切断（ボットのエラー？）" : REASONS[one.reason] || one.reason || "—";
+}
+
 export class WebhookLog {
   constructor(node) {
     this.node = node;
@@ -58,7 +64,7 @@ export class WebhookLog {
       make("span", "account", channel ? channel.name : hook.channel),
       digest(hook),
       make("span", `state ${hook.state}`, state),
-      make("span", "answer", hook.status ? `HTTP ${hook.status}` : REASONS[hook.reason] || "—"),
+      make("span", "answer", outcome(hook)),
       make("span", "latency", hook.latencyMs === null ? "" : `${Math.round(hook.latencyMs)} ms`),
       hook.fault ? make("span", "fault", `障害: ${faultName(hook.fault)}`) : "",
       button({ text: "再送", label: `#${hook.id}をもう一度送る`, work: (event) => {
@@ -76,7 +82,7 @@ export class WebhookLog {
     const add = (name, value) => facts.append(make("dt", "", name), make("dd", "", value));
     add("x-line-signature", hook.signature || "（なし）");
     hook.attempts.forEach((one, index) => add(`${index + 1}回目`,
-      `${full(instant(one.at)).slice(-8)}　${one.status ? `HTTP ${one.status}` : REASONS[one.reason] || one.reason}　${Math.round(one.latencyMs)} ms`));
+      `${full(instant(one.at)).slice(-8)}　${outcome(one)}　${Math.round(one.latencyMs)} ms`));
     node.append(facts, make("pre", "", pretty(hook.body)));
     return node;
   }

@@ -4,7 +4,7 @@ import { button, icon, image, isWeb, linked, make, tappable } from "./dom.js";
 import { drawTemplate } from "./templates.js";
 
 /**
- * Draw a message. context: tap(action), watch({url, preview, trackingId, action}), view(url), open(url), names {userId: name},
+ * Draw a message. context: tap(action), watch({url, preview, trackingId, action}), view(url), open(url), aboutCoupon(id), names {userId: name},
  * mine: whether the person sent it, and id: the message id.
  */
 export function drawMessage(message, context) {
@@ -154,7 +154,12 @@ function location(message, context) {
 
 function coupon(message, context) {
   const node = make("div", "card ticket");
-  node.append(make("div", "band"), make("h3", "", "クーポン"), make("p", "", message.couponId || ""));
+  const title = make("h3", "", "クーポン");
+  const words = make("p", "", message.couponId || "");
+  node.append(make("div", "band"), title, words);
+  context.aboutCoupon(message.couponId).then((known) => {
+    if (known.title) { title.textContent = known.title; words.textContent = known.description || "クーポン"; }
+  });
   node.firstChild.append(icon("ticket", 34));
   return tappable(node, "クーポンを開く", () => context.coupon(message.couponId));
 }

@@ -98,10 +98,15 @@ function facts({ channel, content }) {
   return node;
 }
 
+/** Return what an account's coupon says; nothing when it is unknown. */
+export async function couponOf(account, couponId) {
+  const { coupons } = await ask(path("/_sim/coupons", { channel: account.id }), { coupons: [] });
+  return coupons.find((one) => one.couponId === couponId) || {};
+}
+
 /** Show one coupon, to take and use it. */
 export async function showCoupon(chat, account, couponId) {
-  const { coupons } = await ask(path("/_sim/coupons", { channel: account.id }), { coupons: [] });
-  const coupon = coupons.find((one) => one.couponId === couponId) || {};
+  const coupon = await couponOf(account, couponId);
   const list = make("div", "choices options");
   const add = (text, name, say) => list.append(button({ text, work: async () => {
     close();

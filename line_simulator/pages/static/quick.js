@@ -14,10 +14,9 @@ export function drawQuick(chat) {
   chat.quick.hidden = !items.length;
   chat.quick.replaceChildren(...items.map((item) => {
     const action = item.action || {};
-    const node = button({ label: action.label, work: () => {
-      if (!["camera", "cameraRoll", "location"].includes(action.type)) { chat.quickDone = last.id; drawQuick(chat); }
-      chat.context(last).tap(action);
-    } });
+    // They go once something was sent: a date that nobody chose leaves them.
+    const sent = () => { chat.quickDone = last.id; drawQuick(chat); };
+    const node = button({ label: action.label, work: () => chat.context(last).tap(action, sent) });
     if (item.imageUrl) node.append(image(item.imageUrl, "", ""));
     else if (ICONS[action.type]) node.append(icon(ICONS[action.type], 18));
     node.append(make("span", "", action.label || ""));
