@@ -155,6 +155,9 @@ class LineSimulator(Console, Partners):
             return self._control.handle(request)
         if request.path == "/_phone" or request.path.startswith("/_phone/"):
             return self._phone.handle(request)
+        if request.path == "/" and "text/html" in request.headers.get("accept", ""):
+            # A browser that was given the origin alone; LINE has nothing there.
+            return Response(302, b"", headers={"Location": "/_phone"})
         return self.api.handle(request)
 
     # -- world

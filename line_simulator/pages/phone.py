@@ -38,7 +38,7 @@ class Phone:
         """Answer one request."""
         if request.method not in ("GET", "HEAD"):
             return Response(405, "この操作はできません。".encode(), "text/plain; charset=utf-8", {"Allow": "GET, HEAD"})
-        if request.path == "/_phone":
+        if request.path in ("/_phone", "/_phone/"):
             return _static("phone.html")
         if request.path == "/_phone/coverage":
             return _static("coverage.html")

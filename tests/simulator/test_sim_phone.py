@@ -126,6 +126,13 @@ def test_the_connection_check(sim: Any, shop: Channel, receiver: Any, line: Line
     assert sim("POST", "/_sim/webhooks/test", {"channel": "別の店"})[0] == 422
 
 
+def test_a_browser_at_the_origin_is_shown_the_phones(line: LineSimulator) -> None:
+    at_root = line.handle(Request("GET", "/", headers={"accept": "text/html,*/*"}))
+    assert (at_root.status, at_root.headers["Location"]) == (302, "/_phone")
+    assert line.handle(Request("GET", "/", headers={"accept": "*/*"})).status == 404
+    assert line.handle(Request("GET", "/_phone/")).body == line.handle(Request("GET", "/_phone")).body
+
+
 @pytest.mark.parametrize(
     ("target", "status"),
     [
