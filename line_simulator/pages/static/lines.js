@@ -52,6 +52,8 @@ export class Lines {
     if (!isMine) node.append(isFirst ? this.face(line, name || account.name, sender.iconUrl || line.pictureUrl || (line.name ? "" : account.pictureUrl)) : make("span", "avatar none"));
     const stack = make("div", "pile");
     if (!isMine && isFirst && name) stack.append(make("span", "sender", name));
+    // LINE marks messages that came by phone number (documentation, Overview of LINE notification messages).
+    if (!isMine && isFirst && String(line.via).startsWith("pnp")) stack.append(make("span", "sender", "重要なお知らせ"));
     const body = make("div", "said");
     body.append(drawMessage(message, this.makeContext(line)));
     const raw = make("pre", "json", JSON.stringify(message, null, 1));
