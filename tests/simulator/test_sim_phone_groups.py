@@ -174,8 +174,10 @@ def test_statistics_by_day(line: LineSimulator, sim: Any, api: Any, shop: Channe
     line.people.play(hanako.record, shop, message_id, 50)
     assert days()[-1] == [before[0] + 2, 2, 1, 1, *before[4:]]
     line.clock.advance(86_400)
+    api.push(user, "翌日")
+    hanako.open_chat(shop)
     hanako.block(shop)
-    assert days() == [[0] * 6, [2, 2, 1, 1, before[4], before[5]], [0, 0, 0, 0, before[4] - 1, before[5] + 1]]
+    assert days() == [[0] * 6, [2, 2, 1, 1, before[4], before[5]], [1, 1, 0, 0, before[4] - 1, before[5] + 1]]
     date = sim("GET", f"/_sim/statistics?channel={shop.id}&days=1")[1]["days"][0]["date"]
     assert date == f"{line.world.tokyo():%Y-%m-%d}"
 
