@@ -106,6 +106,7 @@ def describe(world: World) -> dict[str, Any]:
         channels.append(plain)
     return {
         "format": _FORMAT,
+        "clock": world.clock.time(),
         "sequence": state.sequence,
         "last_message": world.ids.last_message,
         "person_count": state.person_count,
@@ -137,6 +138,10 @@ def _describe_chat(chat: Chat, sendings: dict[int, Sending]) -> dict[str, Any]:
 def restore(world: World, content: dict[str, Any]) -> None:
     """Fill an empty world with what `describe` returned."""
     state = world.state
+    kept = content.get("clock", 0.0)
+    if kept > world.clock.time():
+        # A clock that was turned stays ahead: nothing that is kept may lie in its future.
+        world.clock.set(kept)
     state.sequence, state.person_count = content["sequence"], content["person_count"]
     world.ids.skip_messages_past(content.get("last_message", 0))
     for plain in content["people"]:

@@ -39,6 +39,14 @@ def test_people_channels_chats_and_keys_survive(tmp_path: Path, caller: Any) -> 
         assert line.invariants().ok
 
 
+def test_a_turned_clock_stays_ahead(tmp_path: Path) -> None:
+    with LineSimulator(seed=1, data=tmp_path) as line:
+        line.clock.advance(86_400)
+        turned = line.clock.time()
+    with LineSimulator(seed=1, data=tmp_path) as line:
+        assert turned <= line.clock.time() < turned + 60
+
+
 def test_a_file_of_another_version_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "linesim.json"
     file.write_text('{"format": 99}')
