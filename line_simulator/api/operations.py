@@ -148,7 +148,17 @@ SHARED: Final[tuple[tuple[str, str, str], ...]] = (
 )
 # Pages in front of people: faults of API calls leave them alone.
 PAGES: Final = frozenset(
-    {"authorizeLogin", "answerLogin", "openAccountLink", "answerAccountLink", "openLiffApp", "answerLiffApp", "getLiffSdk", "authorizeModule", "answerModule"}
+    {
+        "authorizeLogin",
+        "answerLogin",
+        "openAccountLink",
+        "answerAccountLink",
+        "openLiffApp",
+        "answerLiffApp",
+        "getLiffSdk",
+        "authorizeModule",
+        "answerModule",
+    }
 )
 # What pages of other origins may call, for which browsers ask first.
 PREFLIGHTS: Final[tuple[tuple[str, str, str], ...]] = tuple(
