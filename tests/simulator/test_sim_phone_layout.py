@@ -91,3 +91,13 @@ def test_the_log_tells_a_failing_bot_from_an_absent_one(
     hanako.say(shop, "b")
     chat.locator(".hook .answer", has_text="接続できません").wait_for()
     line.drain()
+
+
+def test_the_last_card_of_a_carousel_keeps_off_the_edge(chat: Any, api: Any, shop: Channel, hanako: Person) -> None:
+    columns = [{"text": f"商品{number}", "actions": [{"type": "message", "label": "買う", "text": "a"}]} for number in range(10)]
+    message = {"type": "template", "altText": "商品", "template": {"type": "carousel", "columns": columns}}
+    assert api("POST", "/v2/bot/message/push", {"to": hanako.user_id(shop), "messages": [message]})[0] == 200
+    chat.locator(".swipe").wait_for()
+    gap = """row => { row.scrollLeft = 1e6;
+        return row.getBoundingClientRect().right - row.lastElementChild.getBoundingClientRect().right; }"""
+    assert chat.locator(".swipe").evaluate(gap) == pytest.approx(10, abs=1)
