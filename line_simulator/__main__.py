@@ -52,6 +52,14 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted; returns the exit status, 1 when the simulator cannot start."""
     options = _parser().parse_args(arguments)
+    try:
+        return _serve(options)
+    finally:
+        while _held:
+            _held.pop().close()
+
+
+def _serve(options: argparse.Namespace) -> int:
     ended = threading.Event()
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda *_: ended.set())
