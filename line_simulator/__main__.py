@@ -8,17 +8,12 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 from line_simulator.clock import read_anchor
 from line_simulator.exchange import SimulatorError
 from line_simulator.simulator import LineSimulator
 from line_simulator.state import Channel, Settings
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 _SNIPPETS = """\
   # for a bot of docs/line-simulator.md, in its shell
@@ -30,9 +25,6 @@ _SNIPPETS = """\
   const client = line.LineBotClient.fromChannelAccessToken({{ channelAccessToken: "{token}",
     apiBaseURL: "{url}", dataApiBaseURL: "{url}", managerBaseURL: "{url}" }})
 """
-
-
-_held: list[BinaryIO] = []
 
 
 class _Unusable(Exception):
@@ -52,14 +44,6 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted; returns the exit status, 1 when the simulator cannot start."""
     options = _parser().parse_args(arguments)
-    try:
-        return _serve(options)
-    finally:
-        while _held:
-            _held.pop().close()
-
-
-def _serve(options: argparse.Namespace) -> int:
     ended = threading.Event()
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, lambda *_: ended.set())
@@ -85,11 +69,14 @@ def _started(options: argparse.Namespace) -> LineSimulator:
         raise _Unusable("--webhook が --channel より多くあります", "there are more --webhook than --channel.")
     _check_folder(options.data)
     _check_clock_file(options.clock_file)
-    settings = Settings(
-        strict_reply_tokens=not options.lenient_reply_tokens,
-        multicast_foreign_id=options.multicast_foreign_id,
-        webhook_lanes=options.webhook_lanes,
-    )
+    try:
+        settings = Settings(
+            strict_reply_tokens=not options.lenient_reply_tokens,
+            multicast_foreign_id=options.multicast_foreign_id,
+            webhook_lanes=options.webhook_lanes,
+        )
+    except SimulatorError as error:
+        raise _Unusable("設定の値が正しくありません", str(error)) from None
     try:
         line = LineSimulator(options.port, options.seed, options.clock_file, options.data, settings=settings)
     except OSError as error:
@@ -106,10 +93,11 @@ def _started(options: argparse.Namespace) -> LineSimulator:
             f"ポート {options.port} は使えません。--port で別の番号を指定してください",
             f"port {options.port} cannot be used ({reason}); choose another with --port.",
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except SimulatorError as error:
+        raise _Unusable(f"データフォルダ {options.data} は別のシミュレーターが使っています", str(error)) from None
+    except ValueError:
         if options.data is None:
             raise
-        # What is kept was written by another version, or by hand; msgspec's and json's errors are ValueErrors too.
         raise _Unusable(
             f"データフォルダ {options.data} の内容を読めません(別の版の形式です)。削除するか、別のフォルダを指定してください",
             f"what the folder {options.data} keeps cannot be read; delete its linesim.json or name another folder.",
@@ -127,20 +115,6 @@ def _check_folder(folder: str | None) -> None:
     except OSError as error:
         raise _Unusable(
             f"データフォルダ {folder} に書き込めません", f"the folder {folder} cannot be written ({error.strerror})."
-        ) from None
-    _claim(Path(folder))
-
-
-def _claim(folder: Path) -> None:
-    """Keep the folder for this process until it ends: two that share one would overwrite each other's world."""
-    if fcntl is None:
-        return
-    _held.append((folder / ".linesim-lock").open("wb"))
-    try:
-        fcntl.flock(_held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise _Unusable(
-            f"データフォルダ {folder} は別のシミュレーターが使っています", f"another simulator uses the folder {folder}."
         ) from None
 
 

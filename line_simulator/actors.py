@@ -244,6 +244,9 @@ class Actors:
         due = self._world.due
 
         def step() -> None:
+            if not plan:
+                # Their habits were taken away meanwhile.
+                return
             at, user_id, deed = plan.pop()
             group.waiting -= 1
             if plan:

@@ -143,22 +143,27 @@ class Clock:
         self._reload()
         return self._anchor[2]
 
+    @property
+    def anchor(self) -> tuple[float, float, float]:
+        """Virtual and real seconds of the last move, and the scale: what stays the same while time only passes."""
+        return self._anchor
+
     def advance(self, seconds: float) -> None:
         """Move forward by `seconds`. Raises ClockError when negative, or too far."""
         if not seconds >= 0:
             raise ClockError("The clock cannot go backwards.")
-        self.set(self.time() + seconds)
+        with self._lock:
+            # Several may do so at once; each adds to the others.
+            self._move(self.time() + seconds)
+        self.moved()
 
     def set(self, moment: float) -> None:
         """Move to `moment` (epoch seconds). Raises ClockError when it lies in the past, or beyond the year 2100."""
         with self._lock:
-            if not moment <= LATEST:
-                raise ClockError("The clock cannot go beyond the year 2100.")
             # Half a second of grace: a caller that read the time and posts it back is not going backwards.
             if moment < self.time() - 0.5:
                 raise ClockError("The clock cannot go backwards.")
-            self._anchor = (moment, time.time(), self._anchor[2])
-            self._write()
+            self._move(moment)
         self.moved()
 
     def set_scale(self, scale: float) -> None:
@@ -168,6 +173,12 @@ class Clock:
         with self._lock:
             self._anchor = (self.time(), time.time(), scale)
             self._write()
+
+    def _move(self, moment: float) -> None:
+        if not moment <= LATEST:
+            raise ClockError("The clock cannot go beyond the year 2100.")
+        self._anchor = (moment, time.time(), self._anchor[2])
+        self._write()
 
     def _reload(self) -> None:
         if self._file is None:

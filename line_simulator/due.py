@@ -12,6 +12,7 @@ from line_simulator.clock import Clock
 Act = Callable[[], None]
 # Another process may move a shared clock at any time, so a sleeper looks again this often (real seconds).
 _GLANCE_SECONDS: Final = 0.05
+_ERRORS_KEPT: Final = 100
 
 
 class Due:
@@ -29,6 +30,8 @@ class Due:
         self._busy = False
         self._stopped = False
         self.errors: list[Exception] = []
+        # How many acts were done, whatever came of them.
+        self.done = 0
         clock.moved = self.run
 
     def at(self, moment: float, act: Act) -> None:
@@ -94,6 +97,8 @@ class Due:
         try:
             act()
         except Exception as error:  # noqa: BLE001 - kept and raised again by drain()
-            self.errors.append(error)
+            if len(self.errors) < _ERRORS_KEPT:
+                self.errors.append(error)
         finally:
+            self.done += 1
             self._clock.pretended = None

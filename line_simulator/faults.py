@@ -60,7 +60,7 @@ class Faults:
         self._lock = threading.Lock()
         self._count = 0
 
-    def add(self, kind: str, **conditions: Any) -> Fault:
+    def add(self, kind: str, /, **conditions: Any) -> Fault:
         """Add a rule. Raises SimulatorError naming what is not known."""
         rule = _checked(kind, conditions)
         with self._lock:

@@ -57,7 +57,7 @@ def image_set(world: World, count: int) -> list[JsonObject]:
     return [{"type": "image", "imageSet": {"id": set_id, "index": index, "total": count}} for index in range(1, count + 1)]
 
 
-def account_event(world: World, channel: Channel, kind: str, person: PersonRecord | None = None, **details: Any) -> None:
+def account_event(world: World, channel: Channel, kind: str, person: PersonRecord | None = None, /, **details: Any) -> None:
     """Tell an account something that no person did; see ACCOUNT_EVENTS for the kinds and their details.
 
     person: whose chat `activated` and `deactivated` are about. Raises SimulatorError for what is not known.

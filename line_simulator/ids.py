@@ -17,6 +17,7 @@ class Ids:
     """Makes ids from one random source. A simulator's secrets protect nothing, so they may be seeded too."""
 
     def __init__(self, seed: int | None = None) -> None:
+        self._seed = seed
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self._message = 500_000_000_000_000_000 + self._random.randrange(10**15)
@@ -66,6 +67,11 @@ class Ids:
     def chance(self, percent: int) -> bool:
         """Return True in `percent` of a hundred draws."""
         return self._random.randrange(100) < percent
+
+    def reseed(self, run: int) -> None:
+        """Make other ids than earlier runs of the same kept world did; repeatable as before if there is a seed."""
+        if self._seed is not None:
+            self._random.seed(f"{self._seed}/{run}")
 
     @property
     def last_message(self) -> int:

@@ -75,7 +75,7 @@ class LoginBook:
     kid: str = ""
 
 
-def add_login_channel(world: World, name: str, **attributes: Any) -> LoginChannel:
+def add_login_channel(world: World, name: str, /, **attributes: Any) -> LoginChannel:
     """Create a login channel, or return the one of this id or name after setting the given attributes.
 
     attributes: channel_id, secret, provider, callback_urls, bot (a Messaging API channel, its id or name), email.

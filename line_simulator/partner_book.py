@@ -125,7 +125,7 @@ def take_held(world: World, person: PersonRecord) -> list[Held]:
     return [one for one in taken if now - one.at <= HOLD_SECONDS]
 
 
-def set_sticker(world: World, product_id: str, channels: list[Channel], **attributes: Any) -> MissionSticker:
+def set_sticker(world: World, product_id: str, channels: list[Channel], /, **attributes: Any) -> MissionSticker:
     """Add or replace a set of stickers; see MissionSticker. Raises SimulatorError for what no set could be."""
     made = MissionSticker(product_id, [one.id for one in channels])
     for name, value in attributes.items():

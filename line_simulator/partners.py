@@ -43,7 +43,7 @@ class Partners:
         with self.world.lock:
             return module_book.issue_code(self.world, module, account, scopes, {"redirect_uri": redirect_uri, **given}, challenge)
 
-    def mission_sticker(self, product_id: str, *channels: Channel, **attributes: Any) -> MissionSticker:
+    def mission_sticker(self, product_id: str, /, *channels: Channel, **attributes: Any) -> MissionSticker:
         """Add a set of stickers that these accounts may give to people.
 
         attributes: is_mission False for one that is sold; starts and ends, epoch seconds; apps, of ios, android, pc.
@@ -51,7 +51,7 @@ class Partners:
         with self.world.lock:
             return partner_book.set_sticker(self.world, product_id, list(channels), **attributes)
 
-    def notice_keys(self, **more: dict[str, str]) -> notice.NoticeBook:
+    def notice_keys(self, /, **more: dict[str, str]) -> notice.NoticeBook:
         """Add keys of LINE notification messages (template): templates, items, buttons, each {key: Japanese wording}."""
         with self.world.lock:
             return notice.add_keys(self.world, **more)

@@ -38,7 +38,7 @@ class People:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def add_channel(self, name: str, **attributes: Any) -> Channel:
+    def add_channel(self, name: str, /, **attributes: Any) -> Channel:
         """Create a channel, or return the one with this id or name after setting the given attributes."""
         world = self._world
         with world.lock:
@@ -57,6 +57,9 @@ class People:
 
     def _set(self, channel: Channel, key: str, value: Any) -> None:
         if key == "access_token":
+            other = self._world.state.tokens.get(value)
+            if other is not None and other.channel_id != channel.id:
+                raise SimulatorError("This access token is another channel's.", 409)
             self._world.state.tokens.pop(channel.access_token, None)
             self._world.state.tokens[value] = AccessToken(channel.id, "long", None)
         # A monthly limit of zero or more; "none" lifts it.
@@ -77,19 +80,22 @@ class People:
         self._world.state.tokens[channel.access_token] = AccessToken(channel.id, "long", None)
         return channel
 
-    def add_person(self, name: str, **attributes: Any) -> PersonRecord:
+    def add_person(self, name: str, /, **attributes: Any) -> PersonRecord:
         """Create a person, or return the one of this name after setting the given attributes."""
         state = self._world.state
         with self._world.lock:
             user_ids = attributes.pop("user_ids", {}) or {}
             _check_person(user_ids, attributes)
             person = state.names.get(name)
+            person_id = attributes.pop("person_id", None)
+            self._refuse_others(person, person_id, user_ids)
             check_phone(self._world, person, attributes)
             if person is None:
                 state.person_count += 1
-                person = PersonRecord(attributes.pop("person_id", None) or f"p{state.person_count}", name)
+                while person_id is None and f"p{state.person_count}" in state.people:
+                    state.person_count += 1
+                person = PersonRecord(person_id or f"p{state.person_count}", name)
                 state.people[person.id] = state.names[name] = person
-            attributes.pop("person_id", None)
             if "phone" in attributes:
                 set_phone(self._world, person, attributes.pop("phone"))
             for key, value in attributes.items():
@@ -100,6 +106,16 @@ class People:
                 person.user_ids[provider] = user_id
                 state.owners[user_id] = (provider, person)
             return person
+
+    def _refuse_others(self, person: PersonRecord | None, person_id: str | None, user_ids: dict[str, str]) -> None:
+        """Raise SimulatorError for ids that somebody else has: chats and friendships would be mixed up."""
+        state = self._world.state
+        if person_id and state.people.get(person_id, person) is not person:
+            raise SimulatorError(f"The id {person_id!r} is another person's.", 409)
+        for provider, user_id in user_ids.items():
+            known = state.owners.get(user_id)
+            if known is not None and (known[0] != provider or known[1] is not person):
+                raise SimulatorError(f"The user id {user_id} is taken.", 409)
 
     def user_id(self, person: PersonRecord, channel: Channel) -> str:
         """Return the person's user id as this channel sees it."""
@@ -293,6 +309,11 @@ def _check_channel(channel_id: object, attributes: JsonObject) -> None:
     url = attributes.get("webhook_url")
     if url and _WEB_URL.match(url) is None:
         raise SimulatorError(f"A webhook URL begins with http:// or https:// and a host; {url!r} does not.")
+    limit = attributes.get("monthly_limit")
+    if isinstance(limit, bool) or (isinstance(limit, int) and limit < 0):
+        raise SimulatorError(f"The attribute monthly_limit of a channel cannot be {limit!r}.")
+    if attributes.get("access_token") == "":
+        raise SimulatorError("An access token must not be empty.")
     secret = attributes.get("secret")
     if secret is not None and _SECRET.fullmatch(secret) is None:
         raise SimulatorError("A channel secret has 32 hexadecimal digits.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import random
 import threading
@@ -41,6 +42,7 @@ from line_simulator.state import Channel, JsonObject, PersonRecord, Received, Se
 from line_simulator.webhooks import Delivery, Webhooks
 
 Reaction = Callable[[Channel, Person, Received], None]
+_ERRORS_KEPT = 100
 
 
 class LineSimulator(Console, Partners):
@@ -80,8 +82,10 @@ class LineSimulator(Console, Partners):
         self.api = Api(self.world, self.webhook_queue, self.faults, self.limits, self.journal)
         self._control = Control(self)
         self._phone = Phone(self.world)
-        self._snapshot = Snapshot(self.world, Path(data)) if data else None
+        self._snapshot = Snapshot(self.world, Path(data), self.webhook_queue) if data else None
         self._server: Server | None = None
+        self._process = os.getpid()
+        self._is_stopped = False
         self._reactions: list[Reaction] = []
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._reacting = 0
@@ -95,22 +99,36 @@ class LineSimulator(Console, Partners):
     # -- life
 
     def start(self) -> Self:
-        """Load what was kept and begin to listen."""
-        if self._snapshot is not None:
-            self._snapshot.load()
-            self.api.resume()
-            self.actors.resume()
-        self._server = server = Server(self._port, self.handle)
+        """Load what was kept and begin to listen. Raises RuntimeError when it was started before.
+
+        Raises OSError for a port that is taken, ValueError or SimulatorError for data that cannot be used.
+        """
+        if self._server is not None or self._is_stopped:
+            raise RuntimeError("A simulator starts once; make another LineSimulator to begin again.")
+        server = Server(self._port, self.handle)
+        try:
+            waiting = self._snapshot.load() if self._snapshot is not None else []
+        except BaseException:
+            server.server_close()
+            raise
+        self._server = server
+        self.api.resume()
+        self.actors.resume()
         self.world.origin = self.url
         self._begin("linesim-http", lambda: server.serve_forever(0.05))
         self._begin("linesim-reactions", self._react)
         self._begin("linesim-due", self.world.due.serve)
+        self.webhook_queue.resume(waiting)
         if self._snapshot is not None:
             self._snapshot.start()
         return self
 
     def stop(self) -> None:
-        """Stop listening, end the threads, and keep the state if a data folder was given."""
+        """Stop listening, end the threads, and keep the state if a data folder was given. A second time does nothing."""
+        if self._is_stopped or os.getpid() != self._process:
+            # A forked process has neither our threads nor our data; it would wait for ever, or overwrite.
+            return
+        self._is_stopped = True
         self.webhook_queue.stop()
         self.world.due.stop()
         if self._server is not None:
@@ -121,7 +139,8 @@ class LineSimulator(Console, Partners):
         if self._snapshot is not None:
             self._snapshot.stop()
         for thread in self._threads:
-            thread.join(5)
+            if thread is not threading.current_thread():
+                thread.join(5)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -151,6 +170,8 @@ class LineSimulator(Console, Partners):
     def handle(self, request: Request) -> Response:
         """Answer one request; the whole simulator without a socket."""
         self.world.due.run()
+        if request.method != "GET" or not request.path.startswith("/_"):
+            self.world.asked += 1
         if request.path.startswith("/_sim/"):
             return self._control.handle(request)
         if request.path == "/_phone" or request.path.startswith("/_phone/"):
@@ -324,15 +345,22 @@ class LineSimulator(Console, Partners):
     @property
     def messages(self) -> list[Received]:
         """Every message in every chat, in the order of acceptance."""
+        return self.latest_messages()
+
+    def latest_messages(self, most: int | None = None, channel: Channel | None = None) -> list[Received]:
+        """Return the newest messages in all chats (with one account, if given), at most so many, in the order of acceptance."""
         found: list[tuple[int, str, Sending]] = []
         with self.world.lock:
-            for channel in self.world.state.channels.values():
-                for user_id, chat in channel.chats.items():
+            for one in [channel] if channel else self.world.state.channels.values():
+                for user_id, chat in one.chats.items():
                     found += [(sending.sequence, user_id, sending) for sending in chat.inbox or ()]
-                found += [(sending.sequence, user_id, sending) for user_id, sending in all_posts(self.world, channel)]
+                found += [(sending.sequence, user_id, sending) for user_id, sending in all_posts(self.world, one)]
         found.sort(key=lambda one: one[:2])
+        # Each send call is at least one message.
+        found = found if most is None else found[-most:]
         read = {sequence: sending.messages() for sequence, sending in {one[0]: one[2] for one in found}.items()}
-        return [one for sequence, user_id, sending in found for one in unpack(sending, user_id, read[sequence])]
+        messages = [one for sequence, user_id, sending in found for one in unpack(sending, user_id, read[sequence])]
+        return messages if most is None else messages[-most:]
 
     def invariants(self, *, unique_content: bool = False) -> invariants.Verdict:
         """Check what must always hold; see invariants.check."""
@@ -390,7 +418,9 @@ class LineSimulator(Console, Partners):
             self.aside(partial(self._tell, channel, user_ids, sending))
 
     def aside(self, task: Callable[[], None]) -> None:
-        """Do something soon on the reactions' thread, without the world's lock."""
+        """Do something soon on the reactions' thread, without the world's lock; nothing after stop()."""
+        if self._is_stopped:
+            return
         with self._reacted:
             self._reacting += 1
         self._tasks.put(task)
@@ -399,8 +429,9 @@ class LineSimulator(Console, Partners):
         while (task := self._tasks.get()) is not None:
             try:
                 task()
-            except Exception as error:  # noqa: BLE001 - a door: kept and raised again by drain()
-                self._reaction_errors.append(error)
+            except BaseException as error:  # noqa: BLE001 - a door: kept and raised again by drain(); pytest.fail is no Exception
+                if len(self._reaction_errors) < _ERRORS_KEPT:
+                    self._reaction_errors.append(error)
             finally:
                 with self._reacted:
                     self._reacting -= 1

@@ -20,6 +20,8 @@ P = TypeVar("P")
 
 DAY_SECONDS = 86_400.0
 RETRY_KEY_SECONDS = DAY_SECONDS
+_LONGEST_SECONDS: Final = 1e9
+_LANES_MAX: Final = 256
 
 
 class Friendship(StrEnum):
@@ -78,6 +80,21 @@ class Settings:
     rich_menu_batch_seconds: float = 10.0
     accept_sim_clock: bool = True
     journal_size: int = 20_000
+
+    def __post_init__(self) -> None:
+        """Raise SimulatorError for numbers that no waiting could take."""
+        times = [name for name in self.__slots__ if name.endswith(("_seconds", "_days", "_delays"))]
+        for name in times:
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                if one is not None and not 0 <= one <= _LONGEST_SECONDS:
+                    raise SimulatorError(f"The setting {name} must be from 0 to {_LONGEST_SECONDS:,.0f}.")
+        if not 0 < self.webhook_timeout_seconds <= DAY_SECONDS or any(one > DAY_SECONDS for one in self.redelivery_delays):
+            raise SimulatorError("Webhooks wait for at most a day, and for an answer longer than no time.")
+        if not 1 <= self.webhook_lanes <= _LANES_MAX or self.journal_size < 1:
+            raise SimulatorError(f"There are 1 to {_LANES_MAX} webhook lanes, and the journal keeps at least one call.")
+        if self.multicast_foreign_id not in (200, 400) or self.rich_menu_progress_limit not in ("100h", "2000s"):
+            raise SimulatorError("multicast_foreign_id is 200 or 400, rich_menu_progress_limit 100h or 2000s.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +332,8 @@ class World:
         self.due = Due(clock, self.lock)
         # Where the simulator listens; empty before it does.
         self.origin = ""
+        # How many requests came that may have changed something.
+        self.asked = 0
         self.emit: Callable[[Channel, JsonObject], None] = _ignore
         self.delivered: Callable[[Channel, list[str], Sending], None] = _ignore_delivery
         self.posted: Callable[[Channel, str], list[Sending]] = _no_posts

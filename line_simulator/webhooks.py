@@ -5,13 +5,17 @@ from __future__ import annotations
 import heapq
 import json
 import queue
+import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import msgspec
 
 from line_simulator.disturbances import Parcel, disturbed, parcel
 from line_simulator.exchange import json_bytes
@@ -37,7 +41,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Delivery:
-    """One webhook body on its way. `state` is waiting, delivered, failed, lost, stopped or not_sent."""
+    """One webhook body on its way. `state` is waiting, delivered, failed, lost, stopped, not_sent or forgotten (by a reset)."""
 
     id: int
     channel_id: str
@@ -165,16 +169,41 @@ class Webhooks:
             return list(self._log)
 
     def clear(self) -> None:
-        """Forget the log and what is held back; what is on its way still goes out."""
+        """Forget the log and all that has not left yet: it tells of a world that is gone."""
         with self._changed:
+            for one in self._log:
+                if one.state == "waiting":
+                    one.state = "forgotten"
             self._log.clear()
             self._batches.clear()
+            self._held.clear()
+            self.pending -= len(self._later)
+            self._later.clear()
+            self._changed.notify_all()
             self._failing.clear()
 
     def wait(self, timeout: float) -> bool:
-        """Wait until nothing is on its way; False after `timeout` real seconds."""
+        """Wait until nothing is on its way, or ever will be; False after `timeout` real seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.pending == 0, timeout)
+            return self._changed.wait_for(lambda: self.pending == 0 or self._stopped, timeout)
+
+    def waiting(self) -> list[Delivery]:
+        """Return what is on its way, oldest first."""
+        with self._changed:
+            return [one for one in self._log if one.state == "waiting"]
+
+    def resume(self, deliveries: list[Delivery]) -> None:
+        """Send what was on its way when the world was kept. Its last try may have arrived: webhooks can come twice."""
+        for one in deliveries:
+            with self._changed:
+                self.total += 1
+                one.id = self.total
+                self._log.append(one)
+            channel = self._world.state.channels.get(one.channel_id)
+            if one.attempts and channel is not None:
+                self._redeliver(one, channel)
+            else:
+                self._put(one)
 
     def stop(self) -> None:
         """End the worker threads; what has not been delivered is dropped."""
@@ -226,7 +255,7 @@ class Webhooks:
             return
         lane = hash(delivery.lane) % max(1, self._world.settings.webhook_lanes)
         with self._changed:
-            if self._stopped:
+            if self._stopped or delivery.state != "waiting":
                 return
             self.pending += 1
             found = self._lanes.get((channel.id, lane))
@@ -240,7 +269,11 @@ class Webhooks:
             if self._stopped:
                 return
             try:
-                self._attempt(delivery)
+                if delivery.state == "waiting":
+                    self._attempt(delivery)
+            except Exception:  # noqa: BLE001 - a door: the webhooks behind this one must still go out
+                delivery.state = "failed"
+                traceback.print_exc(file=sys.stderr)
             finally:
                 self._settle()
 
@@ -284,7 +317,7 @@ class Webhooks:
     def _redeliver(self, delivery: Delivery, channel: Channel) -> None:
         try:
             content = json.loads(delivery.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             # A body that a fault made unreadable is repeated as it is.
             self._put(delivery)
             return
@@ -350,5 +383,12 @@ class Webhooks:
                     self._changed.wait(wait)
                     continue
                 act = heapq.heappop(self._later)[2]
-            act()
-            self._settle()
+            try:
+                act()
+            finally:
+                self._settle()
+
+
+def restore_delivery(plain: object) -> Delivery:
+    """Return a delivery that msgspec.to_builtins made plain. Raises ValueError."""
+    return msgspec.convert(plain, Delivery, strict=False)

@@ -118,7 +118,15 @@ class Run:
             "LINE simulator", "line_simulator", arguments, dict(os.environ), self.stack.data_dir / "logs" / "line.log"
         )
         self._line.start()
-        wait_until_alive(self._line, lambda: answers(self.line_url + "/_sim/status"), 30.0)
+        try:
+            wait_until_alive(self._line, lambda: answers(self.line_url + "/_sim/status"), 30.0)
+        except LocalError as error:
+            if "linesim.json" not in str(error):
+                raise
+            raise LocalError(
+                "LINEの保存データを読めません（別の版の形式です）。make reset で消去してから起動してください / "
+                "the LINE data kept here is of another version: run make reset, which forgets it, and start again."
+            ) from None
 
     def _seed(self) -> dict[str, Any]:
         """Give a fresh installation something to look at; local/seed.py knows what is there already."""

@@ -120,7 +120,7 @@ class Memberships:
         return chat is not None and chat.status is Friendship.FRIEND and known(self._world, user_id) is not None
 
 
-def set_plan(world: World, channel: Channel, title: str, **attributes: Any) -> Plan:
+def set_plan(world: World, channel: Channel, title: str, /, **attributes: Any) -> Plan:
     """Create a plan, or return the account's one of this title after setting the given attributes.
 
     attributes: those of Plan but id, channel, members. Raises SimulatorError for what no plan could be.

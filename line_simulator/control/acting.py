@@ -70,6 +70,8 @@ class Acting:
         attributes["person_id"] = attributes.pop("id", None)
         follows = attributes.pop("follow", None)
         person = self._line.people.add_person(name, **attributes)
+        if not isinstance(follows, str | list | None):
+            raise SimulatorError("follow must be a channel or a list of channels.")
         for key in [follows] if isinstance(follows, str) else follows or []:
             self._line.people.follow(person, self._line.world.channel(str(key)))
         return describe_person(self._line.world, person)
@@ -86,7 +88,7 @@ class Acting:
 
     def _crowd(self, body: JsonObject, _: dict[str, str]) -> Any:
         count = need(body, "count")
-        if not isinstance(count, int) or not 0 < count <= 1_000_000:
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= 1_000_000:
             raise SimulatorError("count must be a number from 1 to 1,000,000.")
         channel = self._line.world.channel(str(body["channel"])) if "channel" in body else None
         ids = self._line.crowd(count, channel, str(body.get("prefix", "友だち")))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator
 
 # Read when the simulator starts.
-_FIXED_SETTINGS: Final = ("accept_sim_clock", "journal_size")
+_FIXED_SETTINGS: Final = ("accept_sim_clock", "journal_size", "rich_menu_progress_limit")
 
 
 class Changing:
@@ -100,6 +100,8 @@ class Changing:
                 raise SimulatorError(f"There is no setting {name!r} to change; known are {', '.join(map(_camel, known))}.")
         try:
             world.settings = msgspec.convert({**asdict(world.settings), **given}, Settings)
+        except UnicodeError:
+            raise SimulatorError("A setting cannot be half a character.") from None
         except msgspec.ValidationError as error:
             raise SimulatorError(f"A setting cannot be that: {error}.") from None
         return self._settings()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator
 
 _PERSON_VERB = re.compile(r"/_sim/people/([^/]+)/([a-z_]+)")
-_REPLAY = re.compile(r"/_sim/webhooks/(\d+)/replay")
+_REPLAY = re.compile(r"/_sim/webhooks/([0-9]{1,15})/replay")
 _FAULT = re.compile(r"/_sim/faults/(\w+)")
 
 
@@ -127,11 +127,15 @@ def _refuse_other_sites(request: Request) -> None:
         raise SimulatorError("Requests from pages of other sites are refused.", 403)
 
 
+def _refuse(name: str) -> None:
+    raise SimulatorError(f"{name} is no JSON: a number must be one that is not endless.")
+
+
 def _body(request: Request) -> JsonObject:
     if not request.body:
         return {}
     try:
-        content = json.loads(request.body)
+        content = json.loads(request.body, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise SimulatorError("The body is not JSON.", 400) from None
     if not isinstance(content, dict):

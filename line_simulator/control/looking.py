@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator
 
 _CALLS_DEFAULT: Final = 200
+_MESSAGES_DEFAULT: Final = 10_000
 
 
 class Looking:
@@ -34,18 +35,18 @@ class Looking:
         }
 
     def _messages(self, _: JsonObject, query: dict[str, str]) -> Any:
-        """Messages received, of ?user= (user id, person id or name) and ?channel= if given."""
-        world = self._line.world
+        """Messages received, of ?user= (user id, person id or name) and ?channel= if given; the newest ?limit= (10,000)."""
+        world, limit = self._line.world, number_of(query, "limit", _MESSAGES_DEFAULT)
+        only = world.channel(query["channel"]) if "channel" in query else None
+        if "user" not in query:
+            return {"messages": [describe_message(one) for one in self._line.latest_messages(limit, only)]}
         with world.lock:
-            channels = [world.channel(query["channel"])] if "channel" in query else list(world.state.channels.values())
-            if "user" not in query:
-                wanted = {one.id for one in channels}
-                return {"messages": [describe_message(m) for m in self._line.messages if m.channel_id in wanted]}
+            channels = [only] if only else list(world.state.channels.values())
             person = world.person(query["user"])
             found = [
                 received for channel in channels for received in world.received(channel, person.user_ids.get(channel.provider, ""))
             ]
-        return {"messages": [describe_message(one) for one in found]}
+        return {"messages": [describe_message(one) for one in found[-limit:]]}
 
     def _requests(self, _: JsonObject, query: dict[str, str]) -> Any:
         calls = [

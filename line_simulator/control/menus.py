@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -89,7 +88,7 @@ class Menus:
                 image = base64.b64decode(str(need(body, "image")), validate=True)
                 content_type = "image/png" if image.startswith(_PNG) else "image/jpeg"
                 check_image(image, content_type)
-            except binascii.Error:
+            except ValueError:
                 raise SimulatorError("image must be Base64.") from None
             except ApiError as error:
                 raise SimulatorError(f"{error.message}: {error.details}" if error.details else error.message) from None

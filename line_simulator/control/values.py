@@ -32,7 +32,7 @@ def need_object(body: JsonObject, name: str) -> JsonObject:
 def number_of(query: dict[str, str], name: str, default: int) -> int:
     """Return a positive number of the query, or the default. Raises SimulatorError."""
     text = query.get(name, str(default))
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit() and len(text) < 16) or int(text) < 1:
         raise SimulatorError(f"{name} must be a number greater than zero.")
     return int(text)
 

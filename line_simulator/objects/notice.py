@@ -36,7 +36,7 @@ class NoticeBook:
     buttons: dict[str, str] = field(default_factory=lambda: dict(_BUTTONS))
 
 
-def add_keys(world: World, **more: dict[str, str]) -> NoticeBook:
+def add_keys(world: World, /, **more: dict[str, str]) -> NoticeBook:
     """Add keys with their Japanese wording: templates, items, buttons. Returns the catalogue. Raises SimulatorError."""
     book = world.part(NoticeBook)
     for name, words in more.items():

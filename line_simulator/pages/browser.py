@@ -8,9 +8,11 @@ import urllib.request
 from dataclasses import dataclass, field
 from email.message import Message
 from html.parser import HTMLParser
-from http.client import HTTPMessage
+from http.client import HTTPException, HTTPMessage
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import IO, Final
+
+from line_simulator.exchange import SimulatorError
 
 USER_AGENT: Final = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -57,12 +59,19 @@ class Browser:
         )
 
     def get(self, url: str) -> Page:
-        """Load a page, following redirects. Error statuses are pages too; raises OSError if nothing answers."""
-        return self._open(urllib.request.Request(url))
+        """Load a page, following redirects. Error statuses are pages too.
+
+        Raises OSError if nothing answers, or not in HTTP; SimulatorError for what is no address of a page.
+        """
+        return self._open(_request(url))
 
     def post(self, url: str, fields: dict[str, str], referer: str | None = None) -> Page:
         """Send a form."""
-        request = urllib.request.Request(url, urllib.parse.urlencode(fields).encode("ascii"), method="POST")
+        try:
+            content = urllib.parse.urlencode(fields).encode("ascii")
+        except UnicodeError:
+            raise SimulatorError("Half a character cannot be sent in a form.") from None
+        request = _request(url, content)
         request.add_header("Content-Type", "application/x-www-form-urlencoded")
         parts = urllib.parse.urlsplit(referer or url)
         request.add_header("Origin", f"{parts.scheme}://{parts.netloc}")
@@ -95,6 +104,10 @@ class Browser:
         except urllib.error.HTTPError as error:
             with error:
                 return _page(error.geturl(), error.code, error.read(), error.headers)
+        except HTTPException as error:
+            raise OSError(f"{type(error).__name__}: the server does not speak HTTP") from None
+        except ValueError:
+            raise SimulatorError(f"{request.full_url[:200]!r}, or where it leads to, is no address of a page.") from None
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -109,9 +122,22 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+def _request(url: str, body: bytes | None = None) -> urllib.request.Request:
+    # urllib would open files and FTP as well, which no phone does.
+    if not url.lower().startswith(("http://", "https://")):
+        raise SimulatorError(f"{url[:200]!r} is no address of a page.")
+    try:
+        return urllib.request.Request(url, body, method="GET" if body is None else "POST")
+    except ValueError:
+        raise SimulatorError(f"{url[:200]!r} is no address of a page.") from None
+
+
 def _page(url: str, status: int, body: bytes, headers: Message) -> Page:
     charset = headers.get_content_charset() or "utf-8"
-    text = body.decode(charset, "replace")
+    try:
+        text = body.decode(charset, "replace")
+    except (LookupError, UnicodeError):
+        text = body.decode("utf-8", "replace")
     return Page(url, status, text, {name.lower(): value for name, value in headers.items()})
 
 
@@ -129,7 +155,10 @@ class _Forms(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         if tag == "form":
-            action = urllib.parse.urljoin(self._base, values.get("action") or self._base)
+            try:
+                action = urllib.parse.urljoin(self._base, values.get("action") or self._base)
+            except ValueError:
+                action = self._base
             self._form = Form(action, values.get("method", "get").lower())
             self.forms.append(self._form)
         elif self._form is not None:

@@ -206,10 +206,10 @@ def _broken(key: str, content: Any) -> list[str]:
     try:
         if validator.is_valid(content):
             return []
+        errors = list(validator.iter_errors(content))
     except UnicodeEncodeError:
         # Halves of characters are legal in JSON, but not in the validator's language.
         return _broken(key, json.loads(json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")))
-    errors = list(validator.iter_errors(content))
     # What fails leaves its properties unevaluated too; that says nothing new.
     plain = [error for error in errors if "unevaluatedProperties" not in error.schema_path] or errors
     return [f"{_where(error.instance_path)}: {error.message[:300]}" for error in plain][:5]
