@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from typing import Final, TypeVar
 
 from line_simulator.exchange import SimulatorError
-from line_simulator.fault_kinds import KNOWN_OPERATIONS
+from line_simulator.faults.fault_kinds import KNOWN_OPERATIONS
 from line_simulator.journal import Call, Journal
-from line_simulator.webhooks import Delivery, Webhooks
+from line_simulator.webhooks.webhooks import Delivery, Webhooks
 
 T = TypeVar("T")
 _LOOK_EVERY_SECONDS: Final = 0.01

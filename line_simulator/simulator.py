@@ -14,32 +14,33 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from line_simulator import awaiting, invariants
-from line_simulator.actors import Actors, Group
+from line_simulator import awaiting
+from line_simulator.world import invariants
+from line_simulator.people.actors import Actors, Group
 from line_simulator.api.dispatch import Api
-from line_simulator.audience_book import Audience, add_audience
-from line_simulator.clock import Clock
-from line_simulator.console import Console
+from line_simulator.world.audience_book import Audience, add_audience
+from line_simulator.world.clock import Clock
+from line_simulator.people.console import Console
 from line_simulator.control.door import Control
 from line_simulator.objects.demographics import crowd_attributes
 from line_simulator.exchange import Request, Response
-from line_simulator.faults import Fault, Faults
-from line_simulator.group import GroupChat
-from line_simulator.happenings import account_event
-from line_simulator.group_chats import GroupChats, all_posts
-from line_simulator.habits import Habits
+from line_simulator.faults.faults import Fault, Faults
+from line_simulator.people.group import GroupChat
+from line_simulator.people.happenings import account_event
+from line_simulator.world.group_chats import GroupChats, all_posts
+from line_simulator.people.habits import Habits
 from line_simulator.journal import Call, Journal
 from line_simulator.api.limits import Limits
 from line_simulator.api.memberships import Plan, set_plan
-from line_simulator.module_book import Hearing
-from line_simulator.partners import Partners
-from line_simulator.people import People
-from line_simulator.person import Person
+from line_simulator.world.module_book import Hearing
+from line_simulator.people.partners import Partners
+from line_simulator.people.people import People
+from line_simulator.people.person import Person
 from line_simulator.pages.phone import Phone
 from line_simulator.server import Server
-from line_simulator.snapshot import Snapshot
-from line_simulator.state import Channel, JsonObject, PersonRecord, Received, Sending, Settings, State, World, unpack
-from line_simulator.webhooks import Delivery, Webhooks
+from line_simulator.world.snapshot import Snapshot
+from line_simulator.world.state import Channel, JsonObject, PersonRecord, Received, Sending, Settings, State, World, unpack
+from line_simulator.webhooks.webhooks import Delivery, Webhooks
 
 Reaction = Callable[[Channel, Person, Received], None]
 _ERRORS_KEPT = 100

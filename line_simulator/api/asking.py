@@ -10,7 +10,7 @@ from datetime import date
 from typing import Final
 
 from line_simulator.exchange import ApiError
-from line_simulator.state import DAY_SECONDS, World
+from line_simulator.world.state import DAY_SECONDS, World
 
 _DATE: Final = re.compile(r"[0-9]{8}")
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from line_simulator.exchange import ApiError, Response, SimulatorError, json_response
-from line_simulator.state import JsonObject, World, part
+from line_simulator.world.state import JsonObject, World, part
 
 AUDIENCE: Final = "https://api.line.me/"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from line_simulator.api.calls import Context, Operation, Reads
-from line_simulator.audience_book import (
+from line_simulator.world.audience_book import (
     JOBS_SHOWN,
     KEPT_SECONDS,
     ROUTES,
@@ -21,7 +21,7 @@ from line_simulator.audience_book import (
     status,
 )
 from line_simulator.exchange import ApiError, Response, json_response
-from line_simulator.ids import USER_ID
+from line_simulator.world.ids import USER_ID
 from line_simulator.objects.audience_input import (
     audience_name,
     boolean,
@@ -36,8 +36,8 @@ from line_simulator.objects.audience_input import (
 )
 from line_simulator.objects.findings import Findings
 from line_simulator.objects.multipart import read_parts
-from line_simulator.reports import Report, Reports
-from line_simulator.state import DAY_SECONDS, Channel, JsonObject, World
+from line_simulator.world.reports import Report, Reports
+from line_simulator.world.state import DAY_SECONDS, Channel, JsonObject, World
 
 AUDIENCES_MAX: Final = 1_000
 WORKING_MAX: Final = 10

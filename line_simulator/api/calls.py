@@ -8,8 +8,8 @@ from enum import Enum
 from typing import Protocol
 
 from line_simulator.exchange import ApiError, Request, Response
-from line_simulator.faults import Fault
-from line_simulator.state import Channel, JsonObject
+from line_simulator.faults.faults import Fault
+from line_simulator.world.state import Channel, JsonObject
 
 
 class Reads(Enum):

@@ -11,7 +11,7 @@ from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.exchange import ApiError, Response, SimulatorError, json_response
 from line_simulator.objects.coupon import STATUSES, check_coupon, choice, shown
 from line_simulator.objects.findings import Findings
-from line_simulator.state import Channel, Chat, JsonObject, World, part
+from line_simulator.world.state import Channel, Chat, JsonObject, World, part
 
 VALID_MAX: Final = 5000
 _PAGE_DEFAULT: Final = 20

@@ -9,7 +9,7 @@ from typing import Final
 from line_simulator.api.calls import Context, Operation
 from line_simulator.exchange import Response, json_response
 from line_simulator.objects.demographics import AGE_STEPS, APP_TYPES, AREA_LABELS, GENDERS, PERIOD_DAYS
-from line_simulator.state import DAY_SECONDS, Channel, Chat, Friendship, JsonObject, PersonRecord, World
+from line_simulator.world.state import DAY_SECONDS, Channel, Chat, Friendship, JsonObject, PersonRecord, World
 
 LAG_SECONDS: Final = 3 * DAY_SECONDS
 _SHOWN_FROM: Final = 20

@@ -28,10 +28,10 @@ from line_simulator.api.sending import Sender
 from line_simulator.api.tokens import Tokens
 from line_simulator.exchange import ApiError, Request, Response, SimulatorError, json_response
 from line_simulator.api.spoiling import date_header, refusal, spoil
-from line_simulator.faults import Fault, Faults, asked_fault
+from line_simulator.faults.faults import Fault, Faults, asked_fault
 from line_simulator.journal import Call, Journal
-from line_simulator.state import JsonObject, World
-from line_simulator.webhooks import Webhooks
+from line_simulator.world.state import JsonObject, World
+from line_simulator.webhooks.webhooks import Webhooks
 
 BODY_MAX_BYTES: Final = 2 * 1024 * 1024
 _RATE_LIMITED: Final = "The API rate limit has been exceeded. Try again later."

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from line_simulator.activity import SendingActivity
-from line_simulator.state import DAY_SECONDS, JsonObject
+from line_simulator.world.activity import SendingActivity
+from line_simulator.world.state import DAY_SECONDS, JsonObject
 
 # Messaging API reference, Get user interaction statistics.
 COLLECTED_SECONDS: Final = 14 * DAY_SECONDS

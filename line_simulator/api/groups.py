@@ -8,9 +8,9 @@ from typing import Final
 from line_simulator.api.asking import page_of
 from line_simulator.api.calls import Context, Operation
 from line_simulator.exchange import ApiError, Response, json_response
-from line_simulator.group_chats import GroupChats, GroupRecord, is_known, joined_by
-from line_simulator.ids import is_user_id
-from line_simulator.state import JsonObject, World
+from line_simulator.world.group_chats import GroupChats, GroupRecord, is_known, joined_by
+from line_simulator.world.ids import is_user_id
+from line_simulator.world.state import JsonObject, World
 
 _PAGE: Final = 100
 _SHAPES: Final = {"groupId": re.compile("C[0-9a-f]{32}"), "roomId": re.compile("R[0-9a-f]{32}")}

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from line_simulator.api.assertions import OAuthError
-from line_simulator.login_book import LoginBook, LoginChannel
-from line_simulator.state import JsonObject, PersonRecord, World
+from line_simulator.world.login_book import LoginBook, LoginChannel
+from line_simulator.world.state import JsonObject, PersonRecord, World
 
 ISSUER: Final = "https://access.line.me"
 # No document gives the lifetime; tokens seen in public write-ups live an hour.

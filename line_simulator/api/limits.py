@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from line_simulator.api.operations import OPERATIONS
 from line_simulator.exchange import SimulatorError
-from line_simulator.fault_kinds import KNOWN_OPERATIONS
+from line_simulator.faults.fault_kinds import KNOWN_OPERATIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from line_simulator.api.rich_menu_book import Menu, link_menu, menu_of, menus_of
+from line_simulator.world.rich_menu_book import Menu, link_menu, menu_of, menus_of
 from line_simulator.exchange import SimulatorError
-from line_simulator.state import Channel, JsonObject, World, part
+from line_simulator.world.state import Channel, JsonObject, World, part
 
 Days = dict[str, dict[str, int]]
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from line_simulator.exchange import ApiError, Response
-from line_simulator.fault_kinds import REFUSALS
-from line_simulator.faults import Fault
+from line_simulator.faults.fault_kinds import REFUSALS
+from line_simulator.faults.faults import Fault
 
 _NOTHING_ACCEPTED: Final = ("hang_before_accept", "drop_before_accept")
 

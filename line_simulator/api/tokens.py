@@ -9,9 +9,9 @@ from typing import Final, Protocol
 from line_simulator.api.assertions import OAuthError, read_assertion, token_seconds
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.exchange import ApiError, Response, SimulatorError, json_response
-from line_simulator.ids import Ids
-from line_simulator.login_book import LoginBook
-from line_simulator.state import DAY_SECONDS, AccessToken, Channel, World
+from line_simulator.world.ids import Ids
+from line_simulator.world.login_book import LoginBook
+from line_simulator.world.state import DAY_SECONDS, AccessToken, Channel, World
 
 STATELESS_SECONDS: Final = 900
 SHORT_LIVED_SECONDS: Final = int(30 * DAY_SECONDS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from line_simulator.control.describe import describe_channel, describe_page, describe_person
 from line_simulator.control.values import Answer, Verb, bytes_of, check_tappable, message_of, need, need_object, number_of, snake
 from line_simulator.exchange import SimulatorError
-from line_simulator.state import Channel, JsonObject, PersonRecord, Received
+from line_simulator.world.state import Channel, JsonObject, PersonRecord, Received
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

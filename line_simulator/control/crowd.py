@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from line_simulator.clock import parse_duration
+from line_simulator.world.clock import parse_duration
 from line_simulator.control.values import Answer, need
 from line_simulator.exchange import SimulatorError
-from line_simulator.habits import Habits, read_habits
-from line_simulator.state import JsonObject
+from line_simulator.people.habits import Habits, read_habits
+from line_simulator.world.state import JsonObject
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

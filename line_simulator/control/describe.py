@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from line_simulator.state import Channel, JsonObject, PersonRecord, Received, World
+from line_simulator.world.state import Channel, JsonObject, PersonRecord, Received, World
 
 
 def describe_channel(channel: Channel) -> JsonObject:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from line_simulator.clock import ClockError
+from line_simulator.world.clock import ClockError
 from line_simulator.control.acting import Acting
 from line_simulator.control.changing import Changing
 from line_simulator.control.crowd import Crowd
@@ -23,7 +23,7 @@ from line_simulator.control.statistics import Statistics
 from line_simulator.control.values import Answer, Verb
 from line_simulator.control.waiting import Waiting
 from line_simulator.exchange import Request, Response, SimulatorError, json_response
-from line_simulator.state import JsonObject
+from line_simulator.world.state import JsonObject
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

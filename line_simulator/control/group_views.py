@@ -6,8 +6,8 @@ from typing import Final
 
 from line_simulator.control.describe import describe_message
 from line_simulator.exchange import SimulatorError
-from line_simulator.group_chats import GroupBook, GroupRecord
-from line_simulator.state import JsonObject, PersonRecord, World, unpack
+from line_simulator.world.group_chats import GroupBook, GroupRecord
+from line_simulator.world.state import JsonObject, PersonRecord, World, unpack
 
 _LINES: Final = 100
 _NAMES: Final = 4

@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from line_simulator import happenings
+from line_simulator.people import happenings
 from line_simulator.control.values import Answer, Verb, bytes_of, check_tappable, message_of, need, need_object
 from line_simulator.exchange import SimulatorError
-from line_simulator.group_chats import GroupBook, GroupRecord
-from line_simulator.state import Channel, JsonObject, PersonRecord
+from line_simulator.world.group_chats import GroupBook, GroupRecord
+from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

@@ -9,8 +9,8 @@ from line_simulator.api.tokens import find_client
 from line_simulator.control.describe import describe_page
 from line_simulator.control.values import Answer, Verb, need, snake
 from line_simulator.exchange import SimulatorError
-from line_simulator.login_book import LoginBook, LoginChannel, add_login_channel, find_login_channel
-from line_simulator.state import Channel, JsonObject, PersonRecord
+from line_simulator.world.login_book import LoginBook, LoginChannel, add_login_channel, find_login_channel
+from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

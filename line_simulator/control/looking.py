@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from line_simulator.control.describe import describe_message
 from line_simulator.control.values import Answer, need, number_of
 from line_simulator.exchange import SimulatorError
-from line_simulator.state import JsonObject
+from line_simulator.world.state import JsonObject
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

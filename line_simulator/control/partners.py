@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from line_simulator import notifications
+from line_simulator.people import notifications
 from line_simulator.control.values import Answer, Verb, need, snake
 from line_simulator.exchange import SimulatorError
-from line_simulator.module_book import ModuleBook
-from line_simulator.partner_book import PartnerBook
-from line_simulator.state import Channel, JsonObject, PersonRecord
+from line_simulator.world.module_book import ModuleBook
+from line_simulator.world.partner_book import PartnerBook
+from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from line_simulator import activity, screens
+from line_simulator.world import activity, screens
 from line_simulator.control.describe import describe_message
 from line_simulator.control.group_views import group_chat, group_talks
 from line_simulator.control.values import Answer, Verb, need
 from line_simulator.exchange import SimulatorError
-from line_simulator.state import Channel, Chat, JsonObject, PersonRecord, unpack
+from line_simulator.world.state import Channel, Chat, JsonObject, PersonRecord, unpack
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

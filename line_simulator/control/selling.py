@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from line_simulator import customers
+from line_simulator.people import customers
 from line_simulator.api import coupons, memberships
 from line_simulator.control.values import Answer, Verb, need, snake
 from line_simulator.exchange import SimulatorError
-from line_simulator.state import Channel, JsonObject, PersonRecord
+from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
-from line_simulator.state import Channel, JsonObject, PersonRecord
+from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
 Answer = Callable[[JsonObject, dict[str, str]], Any]
 Verb = Callable[[PersonRecord, Channel, JsonObject], Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from line_simulator.objects.findings import Findings, utf16_length
-from line_simulator.state import JsonObject
+from line_simulator.world.state import JsonObject
 
 STATUSES: Final = ("DRAFT", "RUNNING", "CLOSED")
 _MAX_SECONDS: Final = 2**63 - 1

@@ -9,7 +9,7 @@ from typing import Any, Final
 from line_simulator.exchange import ApiError
 from line_simulator.objects.demographics import AGE_STEPS, APP_TYPES, AREA_LABELS, GENDERS, PERIOD_DAYS
 from line_simulator.objects.findings import Findings
-from line_simulator.state import JsonObject, PersonRecord
+from line_simulator.world.state import JsonObject, PersonRecord
 
 AUDIENCES_MAX: Final = 10
 FILTERS_MAX: Final = 10

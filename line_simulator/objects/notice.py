@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from line_simulator.exchange import ApiError, SimulatorError
 from line_simulator.objects.findings import Findings
-from line_simulator.state import JsonObject, World, part
+from line_simulator.world.state import JsonObject, World, part
 
 _ITEMS_MAX: Final = 15
 _BUTTONS_MAX: Final = 2

@@ -13,7 +13,7 @@ from PIL.PngImagePlugin import PngImageFile
 from line_simulator.exchange import ApiError
 from line_simulator.objects.actions import RICH_MENU, check_action
 from line_simulator.objects.findings import Findings
-from line_simulator.state import JsonObject
+from line_simulator.world.state import JsonObject
 
 NAME_MAX: Final = 300
 CHAT_BAR_MAX: Final = 14

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from line_simulator.ids import is_user_id
+from line_simulator.world.ids import is_user_id
 from line_simulator.objects.findings import TEMPLATE, Findings
 
 TEXT_MAX: Final = 5000

@@ -7,14 +7,14 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from line_simulator import login_book
+from line_simulator.world import login_book
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.exchange import Response
-from line_simulator.liff_book import LiffApp, LiffBook, added_to, first_url
-from line_simulator.login_book import LoginBook, LoginChannel
+from line_simulator.world.liff_book import LiffApp, LiffBook, added_to, first_url
+from line_simulator.world.login_book import LoginBook, LoginChannel
 from line_simulator.pages import look
-from line_simulator.people import People
-from line_simulator.state import Friendship, JsonObject, PersonRecord, World
+from line_simulator.people.people import People
+from line_simulator.world.state import Friendship, JsonObject, PersonRecord, World
 
 _TITLE: Final = "LIFF"
 _PARTIAL: Final = "consent and friend option on one page; the SDK is a shim of the methods listed in its file"

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from line_simulator.exchange import HTML_TYPE, Request, Response
 from line_simulator.pages.browser import PERSON_COOKIE
-from line_simulator.state import PersonRecord, World
+from line_simulator.world.state import PersonRecord, World
 
 _PEOPLE_SHOWN: Final = 50
 _STYLE: Final = """

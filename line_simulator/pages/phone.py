@@ -10,7 +10,7 @@ from urllib.parse import quote
 from line_simulator.exchange import Request, Response
 from line_simulator.pages.browser import PERSON_COOKIE
 from line_simulator.pages.walking import at_home
-from line_simulator.state import World
+from line_simulator.world.state import World
 
 _FILE = re.compile(r"/_phone/([a-z_]+\.(?:js|css|svg))")
 _TYPES: Final = {

@@ -8,8 +8,8 @@ from typing import Any
 from playwright.sync_api import expect
 
 from line_simulator import Person
-from line_simulator.group import GroupChat
-from line_simulator.group_chats import GroupBook
+from line_simulator.people.group import GroupChat
+from line_simulator.world.group_chats import GroupBook
 
 
 def gather(desk: Any, *names: str) -> tuple[GroupChat, list[Person]]:

@@ -10,7 +10,7 @@ import pytest
 import urllib3
 from playwright.sync_api import expect
 
-from line_simulator.activity import Activity
+from line_simulator.world.activity import Activity
 from tests.journeys.conftest import PICTURE, picture
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from line_simulator import Channel, Habits, LineSimulator, Person, Request, SimulatorError, webhook_events
-from line_simulator.activity import Activity
-from line_simulator.api.rich_menu_book import menus_of
-from line_simulator.clock import TOKYO
-from line_simulator.habits import read_habits
+from line_simulator import Channel, Habits, LineSimulator, Person, Request, SimulatorError
+from line_simulator.webhooks import webhook_events
+from line_simulator.world.activity import Activity
+from line_simulator.world.rich_menu_book import menus_of
+from line_simulator.world.clock import TOKYO
+from line_simulator.people.habits import read_habits
 
 DAY = 86_400.0
 CONFIRM = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from line_simulator import Clock, ClockError, LineSimulator, Request
-from line_simulator.clock import LATEST, parse_duration, parse_moment
+from line_simulator.world.clock import LATEST, parse_duration, parse_moment
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("2d", 172_800), (15, 15), ("0.5s", 0.5)])

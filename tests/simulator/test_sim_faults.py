@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, SimulatorError
-from line_simulator.fault_kinds import FAULTS
+from line_simulator.faults.fault_kinds import FAULTS
 
 KEY = str(uuid.UUID(int=3))
 

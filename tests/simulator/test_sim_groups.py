@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, SimulatorError
-from line_simulator.group import GroupChat
+from line_simulator.people.group import GroupChat
 
 NOBODY = "U" + "0" * 32
 NOWHERE = "C" + "0" * 32

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from line_simulator import Channel, Habits, LineSimulator, Person
-from line_simulator.narrowcast_book import NarrowcastBook
+from line_simulator.world.narrowcast_book import NarrowcastBook
 
 KEY = str(uuid.UUID(int=9))
 

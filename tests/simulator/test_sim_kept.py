@@ -21,7 +21,7 @@ import pytest
 
 from line_simulator import LineSimulator, SimulatorError
 from line_simulator.__main__ import main
-from line_simulator.state import PARTS, State
+from line_simulator.world.state import PARTS, State
 
 ROOT = Path(__file__).parents[2]
 PLAIN = {str: "あ\u2028😀", int: 7, float: 1.5, bool: True, bytes: b"\x00\xff", object: {"a": [1]}, Any: {"a": [1]}}
@@ -147,7 +147,8 @@ def test_time_goes_on_from_where_it_was(tmp_path: Path) -> None:
 def test_a_save_killed_in_the_middle_leaves_the_last_whole_file(tmp_path: Path) -> None:
     script = """
 import os, signal, sys
-from line_simulator import LineSimulator, snapshot
+from line_simulator import LineSimulator
+from line_simulator.world import snapshot
 line = LineSimulator(seed=1, data=sys.argv[1]).start()
 line.channel("花屋"); line._snapshot.save(); line.channel("本屋")
 whole = snapshot._text

@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, Request
-from line_simulator.login_book import LoginChannel
+from line_simulator.world.login_book import LoginChannel
 
 ENDPOINT = "https://example.com/2020campaign/?key=value"
 APP = {"view": {"type": "full", "url": ENDPOINT}}

@@ -15,7 +15,7 @@ import jwt
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, Request
-from line_simulator.login_book import LoginChannel
+from line_simulator.world.login_book import LoginChannel
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 DAY = 86_400

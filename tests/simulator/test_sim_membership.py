@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, SimulatorError
-from line_simulator.clock import TOKYO
+from line_simulator.world.clock import TOKYO
 
 BOT = "/v2/bot/membership"
 

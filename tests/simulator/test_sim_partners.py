@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, SimulatorError
-from line_simulator.person import find_action
+from line_simulator.people.person import find_action
 
 PHONE = "+818000001234"
 DIGEST = "d41e0ad70dddfeb68f149ad6fc61574b9c5780ab7bcb2fba5517771ffbb2409c"

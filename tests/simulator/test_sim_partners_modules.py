@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, Request, SimulatorError
-from line_simulator.module_book import SCOPES
+from line_simulator.world.module_book import SCOPES
 
 REDIRECT = "https://example.com/back"
 TEXT = {"type": "text", "text": "ご予約を承りました"}

@@ -77,7 +77,7 @@ def test_talks_count_what_was_not_looked_at(sim: Any, api: Any, line: LineSimula
 def test_a_tap_on_a_link_is_counted_and_opens_nothing(
     sim: Any, api: Any, line: LineSimulator, hanako: Person, shop: Channel
 ) -> None:
-    from line_simulator.activity import Activity
+    from line_simulator.world.activity import Activity
 
     message_id = api.push(hanako.user_id(shop))[1]["sentMessages"][0]["id"]
     action = {"type": "uri", "uri": "https://shop.example/sale"}

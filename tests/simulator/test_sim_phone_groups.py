@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, Request
-from line_simulator.group import GroupChat
+from line_simulator.people.group import GroupChat
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 
 from line_simulator import Channel, LineSimulator, Person, Request, SimulatorError
 from line_simulator.api.rich_menu_taps import MenuActivity
-from line_simulator.clock import TOKYO
+from line_simulator.world.clock import TOKYO
 
 URL = "/v2/bot/richmenu"
 ACTIONS: list[dict[str, Any]] = [

@@ -12,7 +12,7 @@ from linebot.v3.exceptions import InvalidSignatureError
 from linebot.v3.models.events import UnknownEvent
 from linebot.v3.webhooks.models import Event, MessageContent
 
-from line_simulator.webhooks import Delivery
+from line_simulator.webhooks.webhooks import Delivery
 from tests.simulator.contract.events import everything_happens
 from tests.simulator.contract.stage import Stage, staged
 

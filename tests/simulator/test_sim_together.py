@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from line_simulator import Channel, Habits, LineSimulator, Settings, snapshot
+from line_simulator import Channel, Habits, LineSimulator, Settings
+from line_simulator.world import snapshot
 
 SECONDS = 3.0
 THREADS = 12

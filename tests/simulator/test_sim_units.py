@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, Settings
-from line_simulator.clock import TOKYO
+from line_simulator.world.clock import TOKYO
 
 INFO = "/v2/bot/message/aggregation/info"
 NAMES = "/v2/bot/message/aggregation/list"

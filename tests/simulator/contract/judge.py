@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import jsonschema_rs
 
 from line_simulator.journal import Call
-from line_simulator.webhooks import Delivery
+from line_simulator.webhooks.webhooks import Delivery
 from tests.simulator.contract import official
 from tests.simulator.contract.official import Official
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from line_simulator.journal import Call, Journal
-from line_simulator.people import People
-from line_simulator.webhooks import Delivery, Webhooks
+from line_simulator.people.people import People
+from line_simulator.webhooks.webhooks import Delivery, Webhooks
 from tests.simulator.contract import official
 
 SHOWN = 20

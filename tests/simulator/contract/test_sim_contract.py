@@ -139,8 +139,8 @@ def test_a_right_webhook_passes_and_a_distorted_one_is_not_judged() -> None:
 @pytest.mark.off_contract
 def test_the_plugin_sees_the_simulators_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from line_simulator.journal import Journal
-    from line_simulator.people import People
-    from line_simulator.webhooks import Webhooks
+    from line_simulator.people.people import People
+    from line_simulator.webhooks.webhooks import Webhooks
 
     for owner, name in ((Journal, "add"), (Webhooks, "_delivery"), (Webhooks, "send"), (People, "raw_event")):
         monkeypatch.setattr(owner, name, getattr(owner, name))

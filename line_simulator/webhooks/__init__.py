@@ -1,0 +1,1 @@
+"""Webhooks: the events, their bytes and signatures, and their delivery."""

@@ -1,0 +1,1 @@
+"""What exists in the simulated LINE, and the time it lives in."""
