@@ -23,7 +23,7 @@ from line_simulator.world.clock import Clock
 from line_simulator.people.console import Console
 from line_simulator.control.door import Control
 from line_simulator.objects.demographics import crowd_attributes
-from line_simulator.exchange import Request, Response
+from line_simulator.exchange import Request, Response, SimulatorError
 from line_simulator.faults.faults import Fault, Faults
 from line_simulator.people.group import GroupChat
 from line_simulator.people.happenings import account_event
@@ -224,8 +224,10 @@ class LineSimulator(Console, Partners):
 
         LINE's estimate of their gender, age and region follows the population of Japan; of one in eight it knows nothing.
 
-        Returns their user ids for that channel, or their person ids.
+        Returns their user ids for that channel, or their person ids. Raises SimulatorError for a count below one.
         """
+        if count < 1:
+            raise SimulatorError("A crowd has one person or more.")
         with self.world.lock:
             start = self.world.state.person_count + 1
             records = [self.people.add_person(f"{prefix}{number:06d}") for number in range(start, start + count)]

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from line_simulator.control.describe import describe_channel, describe_page, describe_person
-from line_simulator.control.values import Answer, Verb, bytes_of, check_tappable, message_of, need, need_object, number_of, snake
+from line_simulator.control.values import (
+    Answer,
+    Verb,
+    bytes_of,
+    check_tappable,
+    message_of,
+    need,
+    need_object,
+    need_text,
+    number_of,
+    snake,
+)
 from line_simulator.exchange import SimulatorError
 from line_simulator.world.state import Channel, JsonObject, PersonRecord, Received
 
@@ -43,7 +54,7 @@ class Acting:
             "tap": self._tap,
             "open": self._open,
             "link": self._link,
-            "finish_video": lambda person, channel, body: people.finish_video(person, channel, str(need(body, "trackingId"))),
+            "finish_video": lambda person, channel, body: people.finish_video(person, channel, need_text(body, "trackingId")),
             "event": lambda person, channel, body: people.raw_event(person, channel, need_object(body, "event")),
         }
 
@@ -53,7 +64,7 @@ class Acting:
 
     def _add_channel(self, body: JsonObject, _: dict[str, str]) -> Any:
         attributes = {snake(key): value for key, value in body.items()}
-        name = str(need(attributes, "name"))
+        name = need_text(attributes, "name")
         attributes["channel_id"] = attributes.pop("id", None) or attributes.pop("channel_id", None)
         return describe_channel(self._line.people.add_channel(name, **{k: v for k, v in attributes.items() if k != "name"}))
 
@@ -65,7 +76,7 @@ class Acting:
 
     def _add_person(self, body: JsonObject, _: dict[str, str]) -> Any:
         attributes = {snake(key): value for key, value in body.items()}
-        name = str(need(attributes, "name"))
+        name = need_text(attributes, "name")
         del attributes["name"]
         attributes["person_id"] = attributes.pop("id", None)
         follows = attributes.pop("follow", None)
@@ -81,7 +92,7 @@ class Acting:
         user_ids = need(body, "userIds")
         if not isinstance(user_ids, list) or not all(isinstance(one, str) for one in user_ids):
             raise SimulatorError("userIds must be a list of user ids.")
-        channel, name = self._line.world.channel(str(need(body, "channel"))), str(need(body, "name"))
+        channel, name = self._line.world.channel(need_text(body, "channel")), need_text(body, "name")
         extra = {key: str(body[key]) for key in ("kind", "route") if key in body}
         made = self._line.audience(channel, name, user_ids, shared=body.get("shared") is True, **extra)
         return {"audienceGroupId": made.id}
@@ -102,7 +113,7 @@ class Acting:
         if params is not None and not isinstance(params, dict):
             raise SimulatorError("params must be an object.")
         text = body.get("displayText")
-        self._line.people.postback(person, channel, str(need(body, "data")), params, str(text) if text else None)
+        self._line.people.postback(person, channel, need_text(body, "data"), params, str(text) if text else None)
 
     def _tap(self, person: PersonRecord, channel: Channel, body: JsonObject) -> Any:
         """Tap {"action": object | label | position} of {"messageId": …}, by default of the newest message.
@@ -129,10 +140,10 @@ class Acting:
         return {"action": tap.action, "page": describe_page(page.url, page.status, page.text) if page else None}
 
     def _open(self, person: PersonRecord, _: Channel, body: JsonObject) -> Any:
-        page = self._line.handle_of(person).open(str(need(body, "url")))
+        page = self._line.handle_of(person).open(need_text(body, "url"))
         return {"page": describe_page(page.url, page.status, page.text)}
 
     def _link(self, person: PersonRecord, _: Channel, body: JsonObject) -> Any:
         human = self._line.handle_of(person)
-        page = human.link_account(str(need(body, "url")), agree=bool(body.get("agree", True)))
+        page = human.link_account(need_text(body, "url"), agree=bool(body.get("agree", True)))
         return {"page": describe_page(page.url, page.status, page.text)}

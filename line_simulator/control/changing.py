@@ -9,7 +9,7 @@ import msgspec
 
 from line_simulator.api.limits import DEFAULT_RATE
 from line_simulator.world.clock import parse_duration, parse_moment, parse_scale
-from line_simulator.control.values import Answer, need, snake
+from line_simulator.control.values import Answer, need_text, snake
 from line_simulator.exchange import SimulatorError
 from line_simulator.faults.fault_kinds import FAULTS
 from line_simulator.world.state import JsonObject, Settings
@@ -84,7 +84,7 @@ class Changing:
         if set(body) == {"unlimited"} and isinstance(body["unlimited"], bool):
             self._line.limits.unlimited = body["unlimited"]
             return self._limits()
-        operation, calls, seconds = str(need(body, "operation")), body.get("calls"), body.get("seconds", 1)
+        operation, calls, seconds = need_text(body, "operation"), body.get("calls"), body.get("seconds", 1)
         self._line.limits.set(operation, calls, seconds)
         return self._limits()
 

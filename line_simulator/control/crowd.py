@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from line_simulator.world.clock import parse_duration
-from line_simulator.control.values import Answer, need
+from line_simulator.control.values import Answer, need_text
 from line_simulator.exchange import SimulatorError
 from line_simulator.people.habits import Habits, read_habits
 from line_simulator.world.state import JsonObject
@@ -37,7 +37,7 @@ class Crowd:
         unknown = set(body) - {"channel", "habits", "people", "crowd", "arriveWithin"}
         if unknown:
             raise SimulatorError(f"Actors have no {sorted(unknown)[0]!r}; they have channel, habits, people, crowd, arriveWithin.")
-        channel = self._line.world.channel(str(need(body, "channel")))
+        channel = self._line.world.channel(need_text(body, "channel"))
         habits = read_habits(body["habits"]) if "habits" in body else Habits()
         people, crowd = body.get("people"), body.get("crowd", 0)
         if people is not None and not (isinstance(people, list) and all(isinstance(one, str) for one in people)):

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from line_simulator.world.state import Channel, JsonObject, PersonRecord, Received, World
+
+
+def instant(at: float) -> str:
+    """Return epoch seconds as ISO 8601 text, the way every answer of /_sim/ writes times."""
+    return datetime.fromtimestamp(at, UTC).isoformat()
 
 
 def describe_channel(channel: Channel) -> JsonObject:

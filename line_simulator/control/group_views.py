@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from line_simulator.control.describe import describe_message
+from line_simulator.control.describe import describe_message, instant
 from line_simulator.exchange import SimulatorError
 from line_simulator.world.group_chats import GroupBook, GroupRecord
 from line_simulator.world.state import JsonObject, PersonRecord, World, unpack
@@ -73,7 +73,7 @@ def _said(world: World, group: GroupRecord) -> list[tuple[int, JsonObject]]:
     found = []
     for one in group.said[-_LINES:]:
         readers = sum(seen > one.sequence for who, seen in group.seen.items() if who != one.person_id)
-        line = {"from": "person", "id": one.id, "message": one.message, "at": one.at, "note": one.note, "readers": readers}
+        line = {"from": "person", "id": one.id, "message": one.message, "at": instant(one.at), "note": one.note, "readers": readers}
         found.append((one.sequence, {**line, "person": one.person_id, "edits": one.edits, **_face(world, one.person_id, "")}))
     return found
 
@@ -95,7 +95,9 @@ def _noted(world: World, group: GroupRecord) -> list[tuple[int, JsonObject]]:
     found = []
     for one in group.notes[-_LINES:]:
         names = [_name(world, who) for who in one.who]
-        found.append((one.sequence, {"from": "note", "id": str(one.sequence), "at": one.at, "kind": one.kind, "names": names}))
+        found.append(
+            (one.sequence, {"from": "note", "id": str(one.sequence), "at": instant(one.at), "kind": one.kind, "names": names})
+        )
     return found
 
 

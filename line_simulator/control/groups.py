@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from line_simulator.people import happenings
-from line_simulator.control.values import Answer, Verb, bytes_of, check_tappable, message_of, need, need_object
+from line_simulator.control.describe import instant
+from line_simulator.control.values import Answer, Verb, bytes_of, check_tappable, message_of, need, need_object, need_text
 from line_simulator.exchange import SimulatorError
 from line_simulator.world.group_chats import GroupBook, GroupRecord
 from line_simulator.world.state import Channel, JsonObject, PersonRecord
@@ -37,7 +38,7 @@ class Gathering:
         """Return what a person can do besides talking."""
         world = self._line.world
         return {
-            "unsend": lambda person, channel, body: happenings.unsend(world, person, channel, str(need(body, "messageId"))),
+            "unsend": lambda person, channel, body: happenings.unsend(world, person, channel, need_text(body, "messageId")),
             "beacon": self._beacon,
         }
 
@@ -51,7 +52,7 @@ class Gathering:
             result: JsonObject = {}
             match verb:
                 case "invite":
-                    chats.invite(group, world.channel(str(need(body, "channel"))))
+                    chats.invite(group, world.channel(need_text(body, "channel")))
                 case "remove":
                     chats.remove(group)
                 case "join":
@@ -59,7 +60,7 @@ class Gathering:
                 case "leave":
                     chats.leave(group, self._people(need(body, "people")))
                 case _:
-                    result = self._talk(group, world.person(str(need(body, "person"))), verb, body)
+                    result = self._talk(group, world.person(need_text(body, "person")), verb, body)
             return {**self._describe(group), **result}
 
     def _talk(self, group: GroupRecord, person: PersonRecord, verb: str, body: JsonObject) -> JsonObject:
@@ -71,9 +72,9 @@ class Gathering:
                     message["mention"] = chats.mention(group, str(message.get("text", "")), self._mentioned(body["mention"]))
                 return {"messageId": chats.say(group, person, message, bytes_of(body))}
             case "unsend":
-                chats.unsend(group, person, str(need(body, "messageId")))
+                chats.unsend(group, person, need_text(body, "messageId"))
             case "edit":
-                chats.edit(group, person, str(need(body, "messageId")), str(need(body, "text")))
+                chats.edit(group, person, need_text(body, "messageId"), need_text(body, "text"))
             case "read":
                 chats.read(group, person)
             case "tap":
@@ -82,7 +83,7 @@ class Gathering:
                 chats.tap(group, person, action, _params(body))
             case _:
                 text = body.get("displayText")
-                chats.postback(group, person, str(need(body, "data")), _params(body), str(text) if text else None)
+                chats.postback(group, person, need_text(body, "data"), _params(body), str(text) if text else None)
         return {}
 
     def _mentioned(self, names: Any) -> list[PersonRecord | Channel | str]:
@@ -104,7 +105,7 @@ class Gathering:
             raise SimulatorError("pictureUrl must be text.")
         chats, is_room = self._line.group_chats, body.get("room") is True
         with self._line.world.lock:
-            group = chats.add(str(need(body, "name")), members, is_room=is_room, picture_url=picture)
+            group = chats.add(need_text(body, "name"), members, is_room=is_room, picture_url=picture)
             if "channel" in body:
                 chats.invite(group, self._line.world.channel(str(body["channel"])))
             return self._describe(group)
@@ -113,13 +114,13 @@ class Gathering:
         details = {name: value for name, value in body.items() if name not in ("channel", "event", "person")}
         world = self._line.world
         person = world.person(str(body["person"])) if "person" in body else None
-        channel = world.channel(str(need(body, "channel")))
-        happenings.account_event(world, channel, str(need(body, "event")), person, **details)
+        channel = world.channel(need_text(body, "channel"))
+        happenings.account_event(world, channel, need_text(body, "event"), person, **details)
 
     def _beacon(self, person: PersonRecord, channel: Channel, body: JsonObject) -> None:
         dm = body.get("dm")
         kind = str(body.get("type", "enter"))
-        happenings.beacon(self._line.world, person, channel, str(need(body, "hwid")), kind, None if dm is None else str(dm))
+        happenings.beacon(self._line.world, person, channel, need_text(body, "hwid"), kind, None if dm is None else str(dm))
 
     def _people(self, keys: Any) -> list[PersonRecord]:
         if not isinstance(keys, list):
@@ -135,11 +136,11 @@ class Gathering:
             "members": group.members,
             "channel": group.channel_id or None,
             "said": [
-                {"id": one.id, "person": one.person_id, "message": one.message, "at": one.at, "edits": one.edits}
+                {"id": one.id, "person": one.person_id, "message": one.message, "at": instant(one.at), "edits": one.edits}
                 for one in group.said[-100:]
             ],
             "received": [
-                {"requestId": post.sending.request_id, "messages": post.sending.messages(), "at": post.sending.at}
+                {"requestId": post.sending.request_id, "messages": post.sending.messages(), "at": instant(post.sending.at)}
                 for post in group.posts[-100:]
             ],
         }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from line_simulator.api.assertions import make_key, register_key, sign
 from line_simulator.api.tokens import find_client
 from line_simulator.control.describe import describe_page
-from line_simulator.control.values import Answer, Verb, need, snake
+from line_simulator.control.values import Answer, Verb, need_text, snake
 from line_simulator.exchange import SimulatorError
 from line_simulator.world.login_book import LoginBook, LoginChannel, add_login_channel, find_login_channel
 from line_simulator.world.state import Channel, JsonObject, PersonRecord
@@ -44,7 +44,7 @@ class LoginDesk:
     def _add(self, body: JsonObject, _: dict[str, str]) -> Any:
         """Create {"name", "provider"?, "callbackUrls"?, "bot"?, "id"?, "secret"?, "email"?}, or change it."""
         attributes = {snake(key): value for key, value in body.items()}
-        name = str(need(attributes, "name"))
+        name = need_text(attributes, "name")
         del attributes["name"]
         attributes["channel_id"] = attributes.pop("id", None) or attributes.get("channel_id")
         return _describe(add_login_channel(self._line.world, name, **attributes))
@@ -66,18 +66,18 @@ class LoginDesk:
         hours = body.get("keepOldHours", 0)
         if isinstance(hours, bool) or not isinstance(hours, int | float):
             raise SimulatorError("keepOldHours must be a number.")
-        channel = self._line.world.channel(str(need(body, "channel")))
+        channel = self._line.world.channel(need_text(body, "channel"))
         return {"accessToken": self._line.reissue_token(channel, hours)}
 
     def _log_in(self, person: PersonRecord, _: Channel, body: JsonObject) -> Any:
         """Log in at {"url", "agree"?, "addFriend"?}."""
         human = self._line.handle_of(person)
         agree, add_friend = body.get("agree", True) is not False, body.get("addFriend", False) is True
-        page = human.log_in(str(need(body, "url")), agree=agree, add_friend=add_friend)
+        page = human.log_in(need_text(body, "url"), agree=agree, add_friend=add_friend)
         return {"page": describe_page(page.url, page.status, page.text)}
 
     def _channel(self, body: JsonObject) -> Channel | LoginChannel:
-        key = str(need(body, "channel"))
+        key = need_text(body, "channel")
         if find_client(self._line.world, key) is None and any(one.name == key for one in self._logins()):
             return find_login_channel(self._line.world, key)
         return self._line.world.part(LoginBook).channels.get(key) or self._line.world.channel(key)

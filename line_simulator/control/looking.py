@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from line_simulator.control.describe import describe_message
-from line_simulator.control.values import Answer, need, number_of
+from line_simulator.control.values import Answer, need, need_text, number_of
 from line_simulator.exchange import SimulatorError
 from line_simulator.world.state import JsonObject
 
@@ -65,7 +65,7 @@ class Looking:
         events = need(body, "events")
         if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
             raise SimulatorError("events must be a list of objects.")
-        return self._line.send_events(self._line.world.channel(str(need(body, "channel"))), events).describe()
+        return self._line.send_events(self._line.world.channel(need_text(body, "channel")), events).describe()
 
     def replay(self, delivery_id: int) -> Any:
         """Send a webhook of the log again. Raises SimulatorError."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from line_simulator.world.rich_menu_book import ChannelMenus, Menu, RichMenuBook, linked_menu, menu_of, menus_of
 from line_simulator.api.rich_menus import add_menu
 from line_simulator.control.describe import describe_page
-from line_simulator.control.values import Answer, Verb, need, need_object
+from line_simulator.control.values import Answer, Verb, need, need_object, need_text
 from line_simulator.exchange import ApiError, Response, SimulatorError
 from line_simulator.objects.rich_menu import check_image, read_rich_menu
 from line_simulator.world.state import Channel, JsonObject, PersonRecord
@@ -75,7 +75,7 @@ class Menus:
     def _manage(self, body: JsonObject, _: dict[str, str]) -> Any:
         """Set {"menu": object or null} as the default of LINE Official Account Manager, with {"image": Base64}."""
         world = self._line.world
-        channel = world.channel(str(need(body, "channel")))
+        channel = world.channel(need_text(body, "channel"))
         with world.lock:
             menus = menus_of(world, channel)
             if body.get("menu") is None:
@@ -85,7 +85,7 @@ class Menus:
                 return None
             try:
                 content = read_rich_menu(need_object(body, "menu"))
-                image = base64.b64decode(str(need(body, "image")), validate=True)
+                image = base64.b64decode(need_text(body, "image"), validate=True)
                 content_type = "image/png" if image.startswith(_PNG) else "image/jpeg"
                 check_image(image, content_type)
             except ValueError:
@@ -105,7 +105,7 @@ class Menus:
             raise SimulatorError("times must be a number, zero or more.")
         world = self._line.world
         with world.lock:
-            menus_of(world, world.channel(str(need(body, "channel")))).fail_batches = times
+            menus_of(world, world.channel(need_text(body, "channel"))).fail_batches = times
 
     def _tap(self, person: PersonRecord, channel: Channel, body: JsonObject) -> Any:
         area = body.get("area", 0)

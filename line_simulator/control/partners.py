@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from line_simulator.people import notifications
-from line_simulator.control.values import Answer, Verb, need, snake
+from line_simulator.control.values import Answer, Verb, need, need_text, snake
 from line_simulator.exchange import SimulatorError
 from line_simulator.world.module_book import ModuleBook
 from line_simulator.world.partner_book import PartnerBook
@@ -48,17 +48,17 @@ class PartnerDesk:
 
     def _code(self, body: JsonObject, _: dict[str, str]) -> Any:
         """A code for attachModule: {"module", "account", "redirectUri"} and perhaps {"scopes"}."""
-        code = self._line.module_code(*self._both(body), str(need(body, "redirectUri")), **_scopes(body))
+        code = self._line.module_code(*self._both(body), need_text(body, "redirectUri"), **_scopes(body))
         return {"code": code}
 
     def _both(self, body: JsonObject) -> tuple[Channel, Channel]:
         world = self._line.world
-        return world.channel(str(need(body, "module"))), world.channel(str(need(body, "account")))
+        return world.channel(need_text(body, "module")), world.channel(need_text(body, "account"))
 
     def _add_sticker(self, body: JsonObject, _: dict[str, str]) -> Any:
         """A set of stickers: {"productId", "channels"} and perhaps {"isMission", "starts", "ends", "apps"}."""
         given = {snake(key): value for key, value in body.items()}
-        product, names = str(need(given, "product_id")), need(given, "channels")
+        product, names = need_text(given, "product_id"), need(given, "channels")
         if not isinstance(names, list):
             raise SimulatorError("channels must be a list.")
         channels = [self._line.world.channel(str(one)) for one in names]

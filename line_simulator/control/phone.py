@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from line_simulator.world import activity, screens
-from line_simulator.control.describe import describe_message
+from line_simulator.control.describe import describe_message, instant
 from line_simulator.control.group_views import group_chat, group_talks
-from line_simulator.control.values import Answer, Verb, need
+from line_simulator.control.values import Answer, Verb, need, need_text
 from line_simulator.exchange import SimulatorError
 from line_simulator.world.state import Channel, Chat, JsonObject, PersonRecord, unpack
 
@@ -58,7 +58,7 @@ class Phoning:
                 lines += [(sending.sequence, {"from": "account", **one}) for one in pack]
             for said in (chat.said or ())[-_LINES:]:
                 read = screens.is_read(world, channel, user_id, said)
-                line = {"from": "person", "id": said.id, "message": said.message, "at": said.at, "read": read}
+                line = {"from": "person", "id": said.id, "message": said.message, "at": instant(said.at), "read": read}
                 lines.append((said.sequence, {**line, "note": said.note}))
             lines.sort(key=lambda line: line[0])
             return {
@@ -98,7 +98,7 @@ class Phoning:
 
     def _test_webhook(self, body: JsonObject, _: dict[str, str]) -> Any:
         """Send an empty, signed webhook now, as the console's button does: {"status", "reason", "detail", "latencyMs"}."""
-        channel = self._line.world.channel(str(need(body, "channel")))
+        channel = self._line.world.channel(need_text(body, "channel"))
         if not channel.webhook_url:
             raise SimulatorError(f"{channel.name} has no webhook URL.")
         outcome = self._line.webhook_queue.test(channel, channel.webhook_url)
@@ -110,7 +110,7 @@ class Phoning:
         percent = body.get("percent", 100)
         if isinstance(percent, bool) or not isinstance(percent, int) or not 0 <= percent <= 100:
             raise SimulatorError("percent must be a number from 0 to 100.")
-        self._line.people.play(person, channel, str(need(body, "messageId")), percent)
+        self._line.people.play(person, channel, need_text(body, "messageId"), percent)
 
     def _read(self, person: PersonRecord, channel: Channel, _: JsonObject) -> Any:
         """Note that the person sees what came while the chat was open; opening it is the verb look."""

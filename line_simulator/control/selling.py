@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from line_simulator.people import customers
 from line_simulator.api import coupons, memberships
-from line_simulator.control.values import Answer, Verb, need, snake
+from line_simulator.control.values import Answer, Verb, need, need_text, snake
 from line_simulator.exchange import SimulatorError
 from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
@@ -53,16 +53,16 @@ class Selling:
 
     def _set_membership(self, body: JsonObject, _: dict[str, str]) -> Any:
         attributes = {snake(key): value for key, value in body.items()}
-        channel = self._line.world.channel(str(need(attributes, "channel")))
+        channel = self._line.world.channel(need_text(attributes, "channel"))
         title = need(attributes, "title")
         rest = {key: value for key, value in attributes.items() if key not in ("channel", "title")}
         return memberships.describe(self._line.membership(channel, title, **rest))
 
     def _take_coupon(self, person: PersonRecord, channel: Channel, body: JsonObject) -> Any:
-        return {"taken": customers.take_coupon(self._line.world, person, channel, str(need(body, "couponId")))}
+        return {"taken": customers.take_coupon(self._line.world, person, channel, need_text(body, "couponId"))}
 
     def _use_coupon(self, person: PersonRecord, channel: Channel, body: JsonObject) -> Any:
-        return {"uses": customers.use_coupon(self._line.world, person, channel, str(need(body, "couponId")))}
+        return {"uses": customers.use_coupon(self._line.world, person, channel, need_text(body, "couponId"))}
 
     def _member(self, person: PersonRecord, channel: Channel, body: JsonObject, change: str) -> None:
         plan_id = need(body, "membershipId")

@@ -21,6 +21,14 @@ def need(body: Any, name: str) -> Any:
     return body[name]
 
 
+def need_text(body: Any, name: str) -> str:
+    """Return a text that must be there. Raises SimulatorError."""
+    value = need(body, name)
+    if not isinstance(value, str):
+        raise SimulatorError(f"{name} must be text.")
+    return value
+
+
 def need_object(body: JsonObject, name: str) -> JsonObject:
     """Return an object that must be there. Raises SimulatorError."""
     value = need(body, name)
@@ -58,7 +66,7 @@ def check_tappable(action: JsonObject) -> None:
 
 def message_of(body: JsonObject) -> JsonObject:
     """Return what a person sends: the object under message, or a text message of text. Raises SimulatorError."""
-    message = body["message"] if "message" in body else {"type": "text", "text": str(need(body, "text"))}
+    message = body["message"] if "message" in body else {"type": "text", "text": need_text(body, "text")}
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise SimulatorError("message must be an object with a type.")
     return dict(message)

@@ -148,8 +148,9 @@ class Clock:
         """Virtual and real seconds of the last move, and the scale: what stays the same while time only passes."""
         return self._anchor
 
-    def advance(self, seconds: float) -> None:
-        """Move forward by `seconds`. Raises ClockError when negative, or too far."""
+    def advance(self, duration: float | str) -> None:
+        """Move forward by seconds, or by text such as "1d" or "1h30m". Raises ClockError when negative, or too far."""
+        seconds = parse_duration(duration)
         if not seconds >= 0:
             raise ClockError("The clock cannot go backwards.")
         with self._lock:

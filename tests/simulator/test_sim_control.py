@@ -8,11 +8,12 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from line_simulator import Channel, LineSimulator, Person
+from line_simulator import Channel, LineSimulator, Person, SimulatorError
 
 Sim = Callable[..., tuple[int, Any]]
 
@@ -161,3 +162,21 @@ def test_the_phone_page_has_no_foreign_script(line: LineSimulator, hanako: Perso
             assert loaded.status == 200
             assert "innerHTML" not in loaded.text
     assert hanako.open(line.url + "/_phone/../state.py").status == 404
+
+
+def test_names_are_text_and_times_are_written_one_way(
+    sim: Sim, api: Any, line: LineSimulator, hanako: Person, shop: Channel
+) -> None:
+    assert sim("POST", "/_sim/people", {"name": 1}) == (422, {"message": "name must be text."})
+    hanako.say(shop, "やあ")
+    api("POST", "/v2/bot/message/push", {"to": hanako.user_id(shop), "messages": [{"type": "text", "text": "a"}]})
+    lines = sim("GET", f"/_sim/chats?channel={shop.id}&person={hanako.id}")[1]["lines"]
+    assert [datetime.fromisoformat(one["at"]).utcoffset() for one in lines] == [timedelta(0)] * 2
+
+
+def test_the_handle_takes_durations_as_the_interface_does(line: LineSimulator, shop: Channel) -> None:
+    before = line.clock.time()
+    line.clock.advance("1d")
+    assert 86_400 <= line.clock.time() - before < 86_460
+    with pytest.raises(SimulatorError, match="one person or more"):
+        line.crowd(-1, shop)
