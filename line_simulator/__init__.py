@@ -15,15 +15,16 @@ In pytest, with a bot that listens at `bot_url` and is told to call `line.url` i
         assert hanako.inbox(shop)[0].message["text"] == "はじめまして"
 """
 
-from line_simulator.pages.browser import Browser, Page
-from line_simulator.world.clock import Clock, ClockError
 from line_simulator.exchange import Request, Response, SimulatorError
-from line_simulator.people.habits import Habits
+from line_simulator.pages.browser import Browser, Page
 from line_simulator.people.group import GroupChat
+from line_simulator.people.habits import Habits
 from line_simulator.people.person import Person, Tap
 from line_simulator.simulator import LineSimulator
-from line_simulator.world.state import Channel, Received, Settings
 from line_simulator.webhooks.wire import sign
+from line_simulator.world.clock import Clock, ClockError
+from line_simulator.world.settings import Settings
+from line_simulator.world.state import Channel, Received
 
 __all__ = [
     "Browser",

@@ -10,10 +10,11 @@ import threading
 from pathlib import Path
 from typing import NoReturn
 
-from line_simulator.world.clock import read_anchor
 from line_simulator.exchange import SimulatorError
 from line_simulator.simulator import LineSimulator
-from line_simulator.world.state import Channel, Settings
+from line_simulator.world.clock import read_anchor
+from line_simulator.world.settings import Settings
+from line_simulator.world.state import Channel
 
 _SNIPPETS = """\
   # for a bot of docs/line-simulator.md, in its shell

@@ -15,32 +15,33 @@ from types import TracebackType
 from typing import Any, Self
 
 from line_simulator import awaiting
-from line_simulator.world import invariants
-from line_simulator.people.actors import Actors, Group
 from line_simulator.api.dispatch import Api
-from line_simulator.world.audience_book import Audience, add_audience
-from line_simulator.world.clock import Clock
-from line_simulator.people.console import Console
-from line_simulator.control.door import Control
-from line_simulator.objects.demographics import crowd_attributes
-from line_simulator.exchange import Request, Response, SimulatorError
-from line_simulator.faults.faults import Fault, Faults
-from line_simulator.people.group import GroupChat
-from line_simulator.people.happenings import account_event
-from line_simulator.world.group_chats import GroupChats, all_posts
-from line_simulator.people.habits import Habits
-from line_simulator.journal import Call, Journal
 from line_simulator.api.limits import Limits
 from line_simulator.api.memberships import Plan, set_plan
-from line_simulator.world.module_book import Hearing
+from line_simulator.control.door import Control
+from line_simulator.exchange import Request, Response, SimulatorError
+from line_simulator.faults.faults import Fault, Faults
+from line_simulator.journal import Call, Journal
+from line_simulator.objects.demographics import crowd_attributes
+from line_simulator.pages.phone import Phone
+from line_simulator.people.actors import Actors, Group
+from line_simulator.people.console import Console
+from line_simulator.people.group import GroupChat
+from line_simulator.people.habits import Habits
+from line_simulator.people.happenings import account_event
 from line_simulator.people.partners import Partners
 from line_simulator.people.people import People
 from line_simulator.people.person import Person
-from line_simulator.pages.phone import Phone
 from line_simulator.server import Server
-from line_simulator.world.snapshot import Snapshot
-from line_simulator.world.state import Channel, JsonObject, PersonRecord, Received, Sending, Settings, State, World, unpack
 from line_simulator.webhooks.webhooks import Delivery, Webhooks
+from line_simulator.world import invariants
+from line_simulator.world.audience_book import Audience, add_audience
+from line_simulator.world.clock import Clock
+from line_simulator.world.group_chats import GroupChats, all_posts
+from line_simulator.world.module_book import Hearing
+from line_simulator.world.settings import Settings
+from line_simulator.world.snapshot import Snapshot
+from line_simulator.world.state import Channel, JsonObject, PersonRecord, Received, Sending, State, World, unpack
 
 Reaction = Callable[[Channel, Person, Received], None]
 _ERRORS_KEPT = 100

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from line_simulator.world import screens
 from line_simulator.api.asking import day_of, limit_of, page_of
 from line_simulator.api.calls import Operation, Reads
-from line_simulator.world.consents import is_nameless, known
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.objects.findings import Findings
+from line_simulator.webhooks.webhooks import Webhooks
+from line_simulator.world import screens
+from line_simulator.world.consents import is_nameless, known
 from line_simulator.world.ids import is_user_id
 from line_simulator.world.state import Channel, Friendship, JsonObject, LinkToken, PersonRecord, World
-from line_simulator.webhooks.webhooks import Webhooks
 
 LINK_TOKEN_SECONDS: Final = 600.0
 _FOLLOWERS_DEFAULT: Final = 300

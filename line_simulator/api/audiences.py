@@ -8,6 +8,21 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from line_simulator.api.calls import Context, Operation, Reads
+from line_simulator.exchange import ApiError, Response, json_response
+from line_simulator.objects.audience_input import (
+    audience_name,
+    boolean,
+    check_note,
+    choices,
+    file_ids,
+    invalid,
+    json_ids,
+    number_in,
+    refusal,
+    whole,
+)
+from line_simulator.objects.findings import Findings
+from line_simulator.objects.multipart import read_parts
 from line_simulator.world.audience_book import (
     JOBS_SHOWN,
     KEPT_SECONDS,
@@ -20,22 +35,7 @@ from line_simulator.world.audience_book import (
     new_id,
     status,
 )
-from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.world.ids import USER_ID
-from line_simulator.objects.audience_input import (
-    audience_name,
-    boolean,
-    check_note,
-    choices,
-    file_ids,
-    json_ids,
-    number_in,
-    invalid,
-    refusal,
-    whole,
-)
-from line_simulator.objects.findings import Findings
-from line_simulator.objects.multipart import read_parts
 from line_simulator.world.reports import Report, Reports
 from line_simulator.world.state import DAY_SECONDS, Channel, JsonObject, World
 

@@ -7,8 +7,8 @@ from typing import Final
 from line_simulator.api.calls import Context, Operation
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.objects.media import preview
-from line_simulator.world.state import Content, World
 from line_simulator.webhooks.webhook_events import forget_old_content
+from line_simulator.world.state import Content, World
 
 _PREPARED: Final = ("video", "audio")
 _PREVIEWED: Final = ("image", "video")

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from line_simulator.world.group_chats import GroupRecord
-from line_simulator.world.ids import quote_token
 from line_simulator.objects.findings import TEMPLATE, Findings
 from line_simulator.objects.texts import substituted
+from line_simulator.world.group_chats import GroupRecord
+from line_simulator.world.ids import quote_token
 from line_simulator.world.state import Channel, JsonObject, World
 
 

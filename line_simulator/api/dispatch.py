@@ -7,31 +7,31 @@ import sys
 from typing import Any, Final
 
 from line_simulator.api.accounts import Accounts
-from line_simulator.api.rich_menus import RichMenus
-from line_simulator.api.narrowcasts import Narrowcasts
 from line_simulator.api.audiences import Audiences
-from line_simulator.api.insights import Insights
-from line_simulator.api.demographics import Demographics
-from line_simulator.api.coupons import Coupons
-from line_simulator.api.memberships import Memberships
-from line_simulator.api.contents import Contents
-from line_simulator.api.groups import Groups
-from line_simulator.api.login import Login, login_meaning
-from line_simulator.api.liff import Liff
-from line_simulator.api.marketplace import Marketplace
 from line_simulator.api.calls import Area, Context, Operation, Reads
+from line_simulator.api.contents import Contents
+from line_simulator.api.coupons import Coupons
+from line_simulator.api.demographics import Demographics
 from line_simulator.api.evidence import evidence_of, note_of
+from line_simulator.api.groups import Groups
+from line_simulator.api.insights import Insights
+from line_simulator.api.liff import Liff
 from line_simulator.api.limits import Limits
+from line_simulator.api.login import Login, login_meaning
+from line_simulator.api.marketplace import Marketplace
+from line_simulator.api.memberships import Memberships
+from line_simulator.api.narrowcasts import Narrowcasts
 from line_simulator.api.operations import EXTRA, OPERATIONS, PAGES, SHARED
+from line_simulator.api.rich_menus import RichMenus
 from line_simulator.api.routes import Match, Routes
 from line_simulator.api.sending import Sender
+from line_simulator.api.spoiling import date_header, refusal, spoil
 from line_simulator.api.tokens import Tokens
 from line_simulator.exchange import ApiError, Request, Response, SimulatorError, json_response
-from line_simulator.api.spoiling import date_header, refusal, spoil
 from line_simulator.faults.faults import Fault, Faults, asked_fault
 from line_simulator.journal import Call, Journal
-from line_simulator.world.state import JsonObject, World
 from line_simulator.webhooks.webhooks import Webhooks
+from line_simulator.world.state import JsonObject, World
 
 BODY_MAX_BYTES: Final = 2 * 1024 * 1024
 _RATE_LIMITED: Final = "The API rate limit has been exceeded. Try again later."

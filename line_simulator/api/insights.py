@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from datetime import date, datetime, time
 from typing import Final
 
-from line_simulator.world import friendships, reports
-from line_simulator.world.activity import Activity, SendingActivity
 from line_simulator.api.asking import day_of
 from line_simulator.api.calls import Context, Operation
 from line_simulator.api.demographics import target_reach
 from line_simulator.api.events import COLLECTED_SECONDS, Window, event_statistics
 from line_simulator.api.sending import BY_PHONE
 from line_simulator.api.units import Units, refuse_units
-from line_simulator.world.clock import TOKYO
 from line_simulator.exchange import ApiError, Response, json_response
+from line_simulator.world import friendships, reports
+from line_simulator.world.activity import Activity, SendingActivity
+from line_simulator.world.clock import TOKYO
 from line_simulator.world.state import DAY_SECONDS, JsonObject, Via, World
 
 # The days on which LINE began to count (Messaging API reference, Insights).

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from line_simulator.world import login_book
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.api.login import Login, preflight, readable_by_pages
 from line_simulator.api.tokens import Tokens
 from line_simulator.exchange import ApiError, Response, SimulatorError, json_response
-from line_simulator.world.liff_book import APPS_MAX, LiffApp, LiffBook, is_local
-from line_simulator.world.login_book import LoginBook
 from line_simulator.objects.findings import Findings
 from line_simulator.pages.liff import LiffPages
 from line_simulator.people.people import People
-from line_simulator.world.state import JsonObject, World
 from line_simulator.webhooks.webhook_events import check_message
+from line_simulator.world import login_book
+from line_simulator.world.liff_book import APPS_MAX, LiffApp, LiffBook, is_local
+from line_simulator.world.login_book import LoginBook
+from line_simulator.world.state import JsonObject, World
 
 _TYPES: Final = ("compact", "tall", "full")
 _SCOPES: Final = ("openid", "email", "profile", "chat_message.write")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from difflib import get_close_matches
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final
 
 from line_simulator.api.operations import OPERATIONS

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from line_simulator.world import login_book
 from line_simulator.api import id_tokens
 from line_simulator.api.assertions import OAuthError
 from line_simulator.api.calls import Act, Context, Operation, Reads
@@ -12,10 +11,11 @@ from line_simulator.api.tokens import Client, Tokens, bearer, jws_like, refusing
 from line_simulator.exchange import ApiError, Request, Response, json_response
 from line_simulator.faults.fault_kinds import LOGIN_FAULTS
 from line_simulator.faults.faults import Faults
-from line_simulator.world.login_book import ACCESS_SECONDS, REFRESH_SECONDS, Code, LoginBook, LoginChannel, UserToken
 from line_simulator.pages.dialogs import Dialogs
 from line_simulator.pages.login import LoginPages, matches_challenge
 from line_simulator.people.people import People
+from line_simulator.world import login_book
+from line_simulator.world.login_book import ACCESS_SECONDS, REFRESH_SECONDS, Code, LoginBook, LoginChannel, UserToken
 from line_simulator.world.state import Friendship, JsonObject, PersonRecord, World
 
 _ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}

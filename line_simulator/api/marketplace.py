@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from line_simulator.world import screens
 from line_simulator.api.accounts import Accounts
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.api.modules import FORBIDDEN, Modules
 from line_simulator.api.notifications import Notifications
 from line_simulator.exchange import ApiError, Response, json_response
-from line_simulator.world.ids import is_user_id
 from line_simulator.objects.findings import Findings
 from line_simulator.pages.modules import ModulePages
+from line_simulator.world import screens
+from line_simulator.world.ids import is_user_id
 from line_simulator.world.partner_book import MissionSticker, PartnerBook, is_granted
 from line_simulator.world.state import PersonRecord, World
 

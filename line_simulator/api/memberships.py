@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from line_simulator.api.asking import limit_of, page_of
 from line_simulator.api.calls import Context, Operation
-from line_simulator.world.consents import known
 from line_simulator.exchange import ApiError, Response, SimulatorError, json_response
+from line_simulator.world.consents import known
 from line_simulator.world.ids import is_user_id
 from line_simulator.world.state import Channel, Friendship, JsonObject, World, part
 

@@ -8,14 +8,14 @@ import json
 import re
 from typing import Final
 
-from line_simulator.world import module_book
 from line_simulator.api.asking import limit_of, page_of
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.exchange import ApiError, Response, SimulatorError, json_bytes, json_response
-from line_simulator.world.group_chats import joined_by
-from line_simulator.world.module_book import AttachCode, ModuleBook
 from line_simulator.objects.findings import Findings
 from line_simulator.pages.login import matches_challenge
+from line_simulator.world import module_book
+from line_simulator.world.group_chats import joined_by
+from line_simulator.world.module_book import AttachCode, ModuleBook
 from line_simulator.world.partner_book import is_granted
 from line_simulator.world.state import Channel, Friendship, World
 

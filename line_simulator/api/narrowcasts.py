@@ -7,15 +7,12 @@ from collections.abc import Container
 from datetime import UTC, datetime
 from typing import Final
 
-from line_simulator.world import reports
-from line_simulator.api.coupons import check_sent
-from line_simulator.api.destination import refuse_mentions
 from line_simulator.api.calls import Context, Operation, Reads
+from line_simulator.api.coupons import check_sent
 from line_simulator.api.demographics import target_reach
+from line_simulator.api.destination import refuse_mentions
 from line_simulator.api.sending import Draft, Sender, draft_of
-from line_simulator.world.audience_book import ENOUGH, AudienceBook, members, status
 from line_simulator.exchange import ApiError, Response, json_response
-from line_simulator.world.narrowcast_book import Narrowcast, NarrowcastBook, reserve
 from line_simulator.objects.findings import Findings
 from line_simulator.objects.messages import check_messages
 from line_simulator.objects.narrowcast import (
@@ -27,6 +24,9 @@ from line_simulator.objects.narrowcast import (
     recipient_test,
     refuse_lone_option,
 )
+from line_simulator.world import reports
+from line_simulator.world.audience_book import ENOUGH, AudienceBook, members, status
+from line_simulator.world.narrowcast_book import Narrowcast, NarrowcastBook, reserve
 from line_simulator.world.state import DAY_SECONDS, Channel, Friendship, JsonObject, Sending, Via, World
 
 KEPT_SECONDS: Final = 14 * DAY_SECONDS

@@ -10,10 +10,10 @@ from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.api.coupons import check_sent
 from line_simulator.api.modules import FORBIDDEN
 from line_simulator.exchange import ApiError, Response, json_bytes, json_response
-from line_simulator.people.notifications import Notification, notify
 from line_simulator.objects import notice
 from line_simulator.objects.findings import Findings
 from line_simulator.objects.messages import check_messages
+from line_simulator.people.notifications import Notification, notify
 from line_simulator.world.partner_book import is_granted
 from line_simulator.world.state import Via, World
 

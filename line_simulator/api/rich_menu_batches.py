@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from line_simulator.api.calls import Context, Operation, Reads
-from line_simulator.world.rich_menu_book import NO_IMAGE, Batch, Bulk, ChannelMenus, ResumeKey, menus_of, refusal
 from line_simulator.exchange import ApiError, Response, json_response
-from line_simulator.world.ids import is_retry_key, is_user_id
 from line_simulator.objects.findings import Findings
 from line_simulator.objects.rich_menu import check_menu_id
+from line_simulator.world.ids import is_retry_key, is_user_id
+from line_simulator.world.rich_menu_book import NO_IMAGE, Batch, Bulk, ChannelMenus, ResumeKey, menus_of, refusal
 from line_simulator.world.state import DAY_SECONDS, World
 
 BULK_MAX: Final = 500

@@ -8,9 +8,9 @@ from datetime import date, timedelta
 from typing import Final
 
 from line_simulator.api.calls import Context, Operation
-from line_simulator.world.rich_menu_book import menus_of
 from line_simulator.api.rich_menu_taps import Days, MenuActivity, MenuCounts
 from line_simulator.exchange import ApiError, Response, json_response
+from line_simulator.world.rich_menu_book import menus_of
 from line_simulator.world.state import JsonObject, World
 
 SUMMARY_DAYS: Final = 396

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from line_simulator.world.rich_menu_book import Menu, link_menu, menu_of, menus_of
 from line_simulator.exchange import SimulatorError
+from line_simulator.world.rich_menu_book import Menu, link_menu, menu_of, menus_of
 from line_simulator.world.state import Channel, JsonObject, World, part
 
 Days = dict[str, dict[str, int]]

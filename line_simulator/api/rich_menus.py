@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.api.rich_menu_batches import RichMenuBatches
-from line_simulator.world.rich_menu_book import NO_IMAGE, ChannelMenus, Menu, link_menu, linked_menu, menus_of, refusal
 from line_simulator.api.rich_menu_insight import RichMenuInsight
 from line_simulator.exchange import ApiError, Response, json_response
-from line_simulator.world.ids import is_user_id
 from line_simulator.objects.findings import Findings
 from line_simulator.objects.rich_menu import check_alias_id, check_image, check_menu_id, read_rich_menu
+from line_simulator.world.ids import is_user_id
+from line_simulator.world.rich_menu_book import NO_IMAGE, ChannelMenus, Menu, link_menu, linked_menu, menus_of, refusal
 from line_simulator.world.state import Channel, World
 
 MENUS_MAX: Final = 1000

@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from line_simulator.world import reports
 from line_simulator.api.calls import Act, Context, Operation, Reads
 from line_simulator.api.coupons import check_sent
 from line_simulator.api.destination import check_destination, refuse_mentions
 from line_simulator.api.units import refuse_units
 from line_simulator.exchange import ApiError, Response, json_response
 from line_simulator.objects.findings import Findings
+from line_simulator.objects.messages import QUOTABLE, check_messages
+from line_simulator.world import reports
 from line_simulator.world.group_chats import GroupPost, GroupRecord, joined_by
 from line_simulator.world.ids import is_retry_key, is_user_id, quote_token
-from line_simulator.objects.messages import QUOTABLE, check_messages
 from line_simulator.world.state import (
     DAY_SECONDS,
     RETRY_KEY_SECONDS,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from line_simulator.world import reports
 from line_simulator.api.asking import limit_of, page_of
 from line_simulator.api.calls import Context, Operation
 from line_simulator.exchange import ApiError, Response, json_response
+from line_simulator.world import reports
 from line_simulator.world.state import JsonObject, World
 
 _NAMES_MAX: Final = 100

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from line_simulator.api.limits import DEFAULT_RATE
-from line_simulator.world.clock import parse_duration, parse_moment, parse_scale
 from line_simulator.control.values import Answer, need_text, snake
 from line_simulator.exchange import SimulatorError
 from line_simulator.faults.fault_kinds import FAULTS
-from line_simulator.world.state import JsonObject, Settings
+from line_simulator.world.clock import parse_duration, parse_moment, parse_scale
+from line_simulator.world.settings import Settings
+from line_simulator.world.state import JsonObject
 
 if TYPE_CHECKING:
     from line_simulator.simulator import LineSimulator

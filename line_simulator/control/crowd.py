@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from line_simulator.world.clock import parse_duration
 from line_simulator.control.values import Answer, need_text
 from line_simulator.exchange import SimulatorError
 from line_simulator.people.habits import Habits, read_habits
+from line_simulator.world.clock import parse_duration
 from line_simulator.world.state import JsonObject
 
 if TYPE_CHECKING:

@@ -7,13 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from line_simulator.world.clock import ClockError
 from line_simulator.control.acting import Acting
 from line_simulator.control.changing import Changing
 from line_simulator.control.crowd import Crowd
 from line_simulator.control.describe import describe_person
-from line_simulator.control.login import LoginDesk
 from line_simulator.control.groups import VERB_PATH, Gathering
+from line_simulator.control.login import LoginDesk
 from line_simulator.control.looking import Looking
 from line_simulator.control.menus import IMAGE_PATH, Menus
 from line_simulator.control.partners import PartnerDesk
@@ -23,6 +22,7 @@ from line_simulator.control.statistics import Statistics
 from line_simulator.control.values import Answer, Verb
 from line_simulator.control.waiting import Waiting
 from line_simulator.exchange import Request, Response, SimulatorError, json_response
+from line_simulator.world.clock import ClockError
 from line_simulator.world.state import JsonObject
 
 if TYPE_CHECKING:

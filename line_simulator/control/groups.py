@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from line_simulator.people import happenings
 from line_simulator.control.describe import instant
 from line_simulator.control.values import Answer, Verb, bytes_of, check_tappable, message_of, need, need_object, need_text
 from line_simulator.exchange import SimulatorError
+from line_simulator.people import happenings
 from line_simulator.world.group_chats import GroupBook, GroupRecord
 from line_simulator.world.state import Channel, JsonObject, PersonRecord
 

@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from line_simulator.world.rich_menu_book import ChannelMenus, Menu, RichMenuBook, linked_menu, menu_of, menus_of
 from line_simulator.api.rich_menus import add_menu
 from line_simulator.control.describe import describe_page
 from line_simulator.control.values import Answer, Verb, need, need_object, need_text
 from line_simulator.exchange import ApiError, Response, SimulatorError
 from line_simulator.objects.rich_menu import check_image, read_rich_menu
+from line_simulator.world.rich_menu_book import ChannelMenus, Menu, RichMenuBook, linked_menu, menu_of, menus_of
 from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
 if TYPE_CHECKING:

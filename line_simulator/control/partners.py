@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from line_simulator.people import notifications
 from line_simulator.control.values import Answer, Verb, need, need_text, snake
 from line_simulator.exchange import SimulatorError
+from line_simulator.people import notifications
 from line_simulator.world.module_book import ModuleBook
 from line_simulator.world.partner_book import PartnerBook
 from line_simulator.world.state import Channel, JsonObject, PersonRecord

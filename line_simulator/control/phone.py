@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from line_simulator.world import activity, screens
 from line_simulator.control.describe import describe_message, instant
 from line_simulator.control.group_views import group_chat, group_talks
 from line_simulator.control.values import Answer, Verb, need, need_text
 from line_simulator.exchange import SimulatorError
+from line_simulator.world import activity, screens
 from line_simulator.world.state import Channel, Chat, JsonObject, PersonRecord, unpack
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from line_simulator.people import customers
 from line_simulator.api import coupons, memberships
 from line_simulator.control.values import Answer, Verb, need, need_text, snake
 from line_simulator.exchange import SimulatorError
+from line_simulator.people import customers
 from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
 if TYPE_CHECKING:

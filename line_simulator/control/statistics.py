@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from line_simulator.world import friendships
-from line_simulator.world.activity import Activity, Deeds
 from line_simulator.control.values import Answer, need, number_of
 from line_simulator.exchange import SimulatorError
+from line_simulator.world import friendships
+from line_simulator.world.activity import Activity, Deeds
 from line_simulator.world.state import Channel, JsonObject
 
 if TYPE_CHECKING:

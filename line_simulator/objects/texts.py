@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from line_simulator.world.ids import is_user_id
 from line_simulator.objects.findings import TEMPLATE, Findings
+from line_simulator.world.ids import is_user_id
 
 TEXT_MAX: Final = 5000
 EMOJIS_MAX: Final = 20

@@ -8,9 +8,9 @@ from typing import Final
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.exchange import Response, SimulatorError
 from line_simulator.faults.faults import Faults
-from line_simulator.world.login_book import struck
 from line_simulator.pages import look
 from line_simulator.people.people import People
+from line_simulator.world.login_book import struck
 from line_simulator.world.state import LinkToken, World
 
 PATH: Final = "/dialog/bot/accountLink"

@@ -7,13 +7,13 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from line_simulator.world import login_book
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.exchange import Response
-from line_simulator.world.liff_book import LiffApp, LiffBook, added_to, first_url
-from line_simulator.world.login_book import LoginBook, LoginChannel
 from line_simulator.pages import look
 from line_simulator.people.people import People
+from line_simulator.world import login_book
+from line_simulator.world.liff_book import LiffApp, LiffBook, added_to, first_url
+from line_simulator.world.login_book import LoginBook, LoginChannel
 from line_simulator.world.state import Friendship, JsonObject, PersonRecord, World
 
 _TITLE: Final = "LIFF"

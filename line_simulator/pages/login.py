@@ -11,14 +11,14 @@ from urllib.parse import urlencode
 
 import jwt
 
-from line_simulator.world import login_book
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.api.id_tokens import ISSUER
 from line_simulator.exchange import Response
 from line_simulator.faults.faults import Faults
-from line_simulator.world.login_book import Code, LoginBook, LoginChannel
 from line_simulator.pages import look
 from line_simulator.people.people import People
+from line_simulator.world import login_book
+from line_simulator.world.login_book import Code, LoginBook, LoginChannel
 from line_simulator.world.state import Channel, Friendship, PersonRecord, World
 
 PATH: Final = "/oauth2/v2.1/authorize"

@@ -6,10 +6,10 @@ from html import escape
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from line_simulator.world import module_book
 from line_simulator.api.calls import Context, Operation, Reads
 from line_simulator.exchange import Response, SimulatorError
 from line_simulator.pages import look
+from line_simulator.world import module_book
 from line_simulator.world.partner_book import is_granted
 from line_simulator.world.state import Channel, World
 

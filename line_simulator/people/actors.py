@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from line_simulator.exchange import SimulatorError
 from line_simulator.people.habits import (
     LONGEST_SECONDS,
+    SETTLED_SECONDS,
     TOKYO_OFFSET_SECONDS,
     Deed,
     Habits,
@@ -21,10 +22,9 @@ from line_simulator.people.habits import (
     read_habits,
     seen,
     timeline,
-    SETTLED_SECONDS,
 )
-from line_simulator.world.rich_menu_book import menu_of
 from line_simulator.people.person import Person, actions_of
+from line_simulator.world.rich_menu_book import menu_of
 from line_simulator.world.state import (
     DAY_SECONDS,
     Channel,
@@ -33,7 +33,6 @@ from line_simulator.world.state import (
     JsonObject,
     PersonRecord,
     Sending,
-    World,
     part,
     unpack,
 )

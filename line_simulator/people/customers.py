@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from line_simulator.api import coupons, memberships
+from line_simulator.webhooks.webhook_events import make_event, user_source
 from line_simulator.world.consents import is_nameless
 from line_simulator.world.state import Channel, PersonRecord, World
-from line_simulator.webhooks.webhook_events import make_event, user_source
 
 
 def take_coupon(world: World, person: PersonRecord, channel: Channel, coupon_id: str) -> bool:

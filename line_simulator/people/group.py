@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from line_simulator.world.group_chats import GroupChats, GroupRecord, GroupSaid
 from line_simulator.people.person import Person
+from line_simulator.world.group_chats import GroupChats, GroupRecord, GroupSaid
 from line_simulator.world.state import Channel, JsonObject, PersonRecord
 
 

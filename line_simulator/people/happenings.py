@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from line_simulator.world.consents import source_of
 from line_simulator.exchange import SimulatorError
-from line_simulator.world.state import Channel, Friendship, JsonObject, PersonRecord, World
 from line_simulator.webhooks.webhook_events import make_event, user_source
+from line_simulator.world.consents import source_of
+from line_simulator.world.state import Channel, Friendship, JsonObject, PersonRecord, World
 
 _BEACONS: Final = ("enter", "banner", "stay")
 _CONTROL_SECONDS: Final = 3600.0

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 
 from line_simulator.api.sending import Draft, Sender
+from line_simulator.webhooks.webhook_events import make_event
 from line_simulator.world.partner_book import Held, PartnerBook, person_of, take_held
 from line_simulator.world.state import Channel, Friendship, PersonRecord, Via, World
-from line_simulator.webhooks.webhook_events import make_event
 
 
 @dataclass(frozen=True, slots=True)

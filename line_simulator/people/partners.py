@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from line_simulator.objects import notice
 from line_simulator.world import module_book, partner_book
 from line_simulator.world.module_book import Attachment
-from line_simulator.objects import notice
 from line_simulator.world.partner_book import MissionSticker
 from line_simulator.world.state import Channel, World
 

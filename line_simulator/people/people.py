@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from line_simulator.world import activity, friendships, screens
-from line_simulator.world.consents import source_of
-from line_simulator.exchange import SimulatorError
-from line_simulator.world.ids import Ids, is_user_id
-from line_simulator.objects.demographics import settle_attributes
 from line_simulator.api import rich_menu_taps
 from line_simulator.api.sending import BY_PHONE
+from line_simulator.exchange import SimulatorError
+from line_simulator.objects.demographics import settle_attributes
 from line_simulator.people.notifications import settle
+from line_simulator.webhooks.webhook_events import make_event, message_content
+from line_simulator.world import activity, friendships, screens
+from line_simulator.world.consents import source_of
+from line_simulator.world.ids import Ids, is_user_id
 from line_simulator.world.partner_book import check_phone, set_phone, settle_options
 from line_simulator.world.rich_menu_book import menu_of
 from line_simulator.world.state import (
@@ -25,7 +26,6 @@ from line_simulator.world.state import (
     Said,
     World,
 )
-from line_simulator.webhooks.webhook_events import make_event, message_content
 
 _CHANNEL_ID: Final = re.compile(r"[0-9]{10}")
 _SECRET: Final = re.compile(r"[0-9a-f]{32}")

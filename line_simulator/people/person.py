@@ -8,16 +8,16 @@ from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from line_simulator.people import customers, notifications
 from line_simulator.api.memberships import Plan
-from line_simulator.world.rich_menu_book import menu_of
+from line_simulator.exchange import SimulatorError
 from line_simulator.pages import walking
 from line_simulator.pages.browser import PERSON_COOKIE, Browser, Page
 from line_simulator.pages.dialogs import PATH as DIALOG_PATH
-from line_simulator.exchange import SimulatorError
+from line_simulator.people import customers, notifications
 from line_simulator.people.happenings import beacon, image_set, unsend
-from line_simulator.world.partner_book import PartnerBook
 from line_simulator.people.people import People
+from line_simulator.world.partner_book import PartnerBook
+from line_simulator.world.rich_menu_book import menu_of
 from line_simulator.world.state import Channel, JsonObject, PersonRecord, Received, World
 
 _PICKED: Final = {"date": "%Y-%m-%d", "time": "%H:%M", "datetime": "%Y-%m-%dT%H:%M"}

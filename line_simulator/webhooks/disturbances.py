@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from line_simulator.faults.faults import Fault
+from line_simulator.webhooks.wire import encode, sign
 from line_simulator.world.ids import Ids
 from line_simulator.world.state import Channel, JsonObject
-from line_simulator.webhooks.wire import encode, sign
 
 _BURST: Final = 30
 _OVERSIZED: Final = "あ" * 100_000

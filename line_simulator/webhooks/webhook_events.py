@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
-from line_simulator.world.ids import quote_token
 from line_simulator.objects.media import DEFAULT_TYPES, content_type_of, sample
+from line_simulator.world.ids import quote_token
 from line_simulator.world.state import Channel, Content, JsonObject, ReplyToken, World
 
 # A reply token works for twenty minutes after its event at most (Messaging API reference, Send reply message).

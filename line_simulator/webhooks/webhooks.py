@@ -17,11 +17,11 @@ from typing import Any, Final
 
 import msgspec
 
-from line_simulator.webhooks.disturbances import Parcel, disturbed, parcel
 from line_simulator.exchange import json_bytes
 from line_simulator.faults.faults import Fault, Faults
-from line_simulator.world.state import Channel, JsonObject, World
+from line_simulator.webhooks.disturbances import Parcel, disturbed, parcel
 from line_simulator.webhooks.wire import Outcome, encode, post, sign
+from line_simulator.world.state import Channel, JsonObject, World
 
 _REORDER_SECONDS: Final = 1.0
 _BATCH: Final = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from line_simulator.world.activity import Activity
 from line_simulator.exchange import SimulatorError
+from line_simulator.world.activity import Activity
 from line_simulator.world.state import DAY_SECONDS, Channel, World, part
 
 # AudienceGroupType and AudienceGroupCreateRoute of manage-audience.yml; the last two routes stand in the reference only.

@@ -144,6 +144,11 @@ class Clock:
         return self._anchor[2]
 
     @property
+    def shared(self) -> bool:
+        """Whether the time lives in a file."""
+        return self._file is not None
+
+    @property
     def anchor(self) -> tuple[float, float, float]:
         """Virtual and real seconds of the last move, and the scale: what stays the same while time only passes."""
         return self._anchor

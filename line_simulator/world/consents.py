@@ -6,8 +6,8 @@ only PersonRecord.consent decides; in groups the reference asks for the app too,
 
 from __future__ import annotations
 
-from line_simulator.world.state import JsonObject, PersonRecord, World
 from line_simulator.webhooks.webhook_events import user_source
+from line_simulator.world.state import JsonObject, PersonRecord, World
 
 
 def source_of(world: World, user_id: str) -> JsonObject:

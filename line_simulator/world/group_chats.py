@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
-from line_simulator.world.ids import quote_token
 from line_simulator.objects.findings import utf16_length
-from line_simulator.world.state import Channel, JsonObject, PersonRecord, Sending, World, part
 from line_simulator.webhooks.webhook_events import make_event, message_content
+from line_simulator.world.ids import quote_token
+from line_simulator.world.state import Channel, JsonObject, PersonRecord, Sending, World, part
 
 # Only users of these apps have a user id in groups (webhook.yml, GroupSource.userId).
 _PHONES: Final = ("ios", "android")

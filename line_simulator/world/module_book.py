@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from line_simulator.exchange import SimulatorError
+from line_simulator.webhooks.webhook_events import make_event
 from line_simulator.world.ids import is_user_id
 from line_simulator.world.partner_book import is_granted
 from line_simulator.world.state import Channel, JsonObject, World, part
-from line_simulator.webhooks.webhook_events import make_event
 
 SCOPES: Final = (
     "message:send",

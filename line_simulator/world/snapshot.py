@@ -14,8 +14,9 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from line_simulator.world.clock import LATEST
 from line_simulator.exchange import SimulatorError
+from line_simulator.webhooks.webhooks import Delivery, Webhooks, restore_delivery
+from line_simulator.world.clock import LATEST
 from line_simulator.world.state import (
     PARTS,
     AccessToken,
@@ -32,7 +33,6 @@ from line_simulator.world.state import (
     Via,
     World,
 )
-from line_simulator.webhooks.webhooks import Delivery, Webhooks, restore_delivery
 
 try:
     import fcntl
@@ -264,11 +264,15 @@ def _restore_tokens(state: State, content: dict[str, Any]) -> None:
 
 
 def _restore_clock(world: World, kept: dict[str, float] | float | None) -> None:
-    """Let time go on from where it was. While nobody ran, it passed as it does on this machine, however fast it was set."""
+    """Let time go on from where it was. While nobody ran, it passed as it does on this machine, however fast it was set.
+
+    A clock that lives in a file went on there; it is only kept from standing before what is remembered.
+    """
     if not isinstance(kept, dict):
         # Not kept at first, then as a plain number.
         kept = {"virtual": kept or 0.0, "real": time.time()}
-    moment = min(kept["virtual"] + max(0.0, time.time() - kept["real"]), LATEST)
+    passed = 0.0 if world.clock.shared else max(0.0, time.time() - kept["real"])
+    moment = min(kept["virtual"] + passed, LATEST)
     if moment > world.clock.time():
         world.clock.set(moment)
 

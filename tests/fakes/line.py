@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.ports.line_setup import LineSetup
 from chalicelib.ports.line import BotInfo, LineCredentials, Profile, SendAccepted
+from chalicelib.ports.line_setup import LineSetup
 
 
 class FakeInspector:

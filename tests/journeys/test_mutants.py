@@ -29,8 +29,8 @@ from chalicelib.kernel.windows import JST
 from chalicelib.settings import settings
 from chalicelib.wiring import World
 from line_simulator import LineSimulator, Person, Request, Response, Settings
-from line_simulator.world.state import Channel, Friendship
 from line_simulator.webhooks.wire import sign
+from line_simulator.world.state import Channel, Friendship
 from tests.builders import MAIN, Stage
 from tests.doors.conftest import records
 from tests.doors.test_webhook_door import gateway_event

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from line_simulator import Channel, Habits, LineSimulator, Person, Request, SimulatorError
+from line_simulator.people.habits import read_habits
 from line_simulator.webhooks import webhook_events
 from line_simulator.world.activity import Activity
-from line_simulator.world.rich_menu_book import menus_of
 from line_simulator.world.clock import TOKYO
-from line_simulator.people.habits import read_habits
+from line_simulator.world.rich_menu_book import menus_of
 
 DAY = 86_400.0
 CONFIRM = {
@@ -89,7 +89,9 @@ def lived(tmp: Path, caller: Any, *, threads: int, restart: bool = False, step: 
     """Let a crowd live with messages sent by several threads at once; return who did what, and when."""
     habits = Habits(open_rate=0.5, tap_rate=0.5, reply_rate=0.2, fatigue=0.05, fatigue_free=2, unblock_rate=0.5, video_rate=0.5)
     done = []
-    line = LineSimulator(seed=7, data=tmp, rate_limits=False).start()
+    # With its time in a file, the clock stands still between the runs too, as slow as it was made.
+    file = tmp.with_suffix(".json")
+    line = LineSimulator(seed=7, clock_file=file, data=tmp, rate_limits=False).start()
     shop = line.channel("花屋", monthly_limit="none")
     line.clock.set_scale(1e-9)
     line.clock.set(2_000_000_000.0)
@@ -102,12 +104,8 @@ def lived(tmp: Path, caller: Any, *, threads: int, restart: bool = False, step: 
         for worker in workers:
             worker.join()
         if restart and day == 3:
-            now = line.clock.time()
             line.stop()
-            line = LineSimulator(seed=7, data=tmp, rate_limits=False)
-            line.clock.set_scale(1e-9)
-            line.clock.set(now)
-            line.start()
+            line = LineSimulator(seed=7, clock_file=file, data=tmp, rate_limits=False).start()
             shop = line.channel("花屋")
         for _ in range(round(2 * DAY / step)):
             line.clock.advance(step)

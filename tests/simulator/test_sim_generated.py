@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
 from line_simulator import LineSimulator, Request
-from line_simulator.journal import Call
 from tests.simulator.contract import official
 from tests.simulator.contract.coverage import OFFICIAL, missing
 from tests.simulator.contract.generated import requests_of

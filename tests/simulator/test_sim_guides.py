@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 import pytest
 
 from line_simulator import Channel, LineSimulator, Person, Request
-from line_simulator.world import screens
 from line_simulator.api.evidence import CONTRADICTED, DIFFERENT, GUESSED
-from line_simulator.world.login_book import agree
 from line_simulator.pages.browser import PERSON_COOKIE
+from line_simulator.world import screens
+from line_simulator.world.login_book import agree
 
 
 @pytest.fixture

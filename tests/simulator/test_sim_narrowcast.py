@@ -195,7 +195,6 @@ def test_attributes_choose_friends(cast: Cast, known: dict[str, str], demographi
 def test_attributes_need_a_reach_of_a_hundred_and_fifty_recipients(cast: Cast, line: LineSimulator, shop: Channel) -> None:
     for number in range(99):
         line.person(f"p{number}", gender="male" if number < 49 else "female").follow(shop)
-    line.crowd(0, shop)
     line.person("不明").follow(shop)
     men = _of("gender", "male")
     assert cast(demographic=men)[:2] == (403, {"message": "Your account does not have enough friends"})

