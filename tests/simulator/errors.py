@@ -5,6 +5,7 @@ Source: Messaging API reference, LINE Login v2.1 reference (2026-08); for partne
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Callable
@@ -82,9 +83,7 @@ class Stage:
 
     def upload(self, menu: str, size: tuple[int, int] = (2500, 1686), content_type: str = "image/png") -> Answer:
         """Upload a white image of this size."""
-        data = io.BytesIO()
-        Image.new("1", size).save(data, "PNG")
-        return self.call("POST", f"/v2/bot/richmenu/{menu}/content", data.getvalue(), content_type=content_type)
+        return self.call("POST", f"/v2/bot/richmenu/{menu}/content", white(size), content_type=content_type)
 
     def image(self, kind: str = "image") -> str:
         """Let the friend send a picture (or something else) and return the message id."""
@@ -112,6 +111,13 @@ class Stage:
     def group(self) -> str:
         """Return the id of a group the account is not in."""
         return "C" + "0" * 32
+
+
+def white(size: tuple[int, int]) -> bytes:
+    """Return a PNG of this size."""
+    data = io.BytesIO()
+    Image.new("1", size).save(data, "PNG")
+    return data.getvalue()
 
 
 @dataclass(frozen=True)
@@ -236,6 +242,32 @@ def _closed_coupon(stage: Stage) -> Answer:
     made = stage.coupon()[1]["couponId"]
     stage.call("PUT", f"/v2/bot/coupon/{made}/close")
     return stage.call("PUT", f"/v2/bot/coupon/{made}/close")
+
+
+def _too_many_coupons(stage: Stage) -> Answer:
+    stage.line.limits.unlimited = True
+    for _ in range(5000):
+        stage.coupon()
+    return stage.coupon()
+
+
+def _set_by_the_manager(stage: Stage) -> Answer:
+    image = base64.b64encode(white((2500, 1686))).decode()
+    stage.call("POST", "/_sim/richmenus", {"channel": stage.shop.id, "menu": MENU, "image": image})
+    return stage.call("GET", "/v2/bot/user/all/richmenu")
+
+
+def _imageless_target(stage: Stage) -> list[dict[str, str]]:
+    stage.imageless = stage.menu(image=False)  # type: ignore[attr-defined]
+    return [{"type": "link", "from": stage.menu(), "to": stage.imageless}]  # type: ignore[attr-defined]
+
+
+def _alias_update(menu: Callable[[Stage], str]) -> Callable[[Stage], Answer]:
+    def play(stage: Stage) -> Answer:
+        stage.call("POST", "/v2/bot/richmenu/alias", {"richMenuAliasId": "tab-a", "richMenuId": stage.menu()})
+        return stage.call("POST", "/v2/bot/richmenu/alias/tab-a", {"richMenuId": menu(stage)})
+
+    return play
 
 
 def _second_image(stage: Stage) -> Answer:
@@ -739,6 +771,13 @@ def _coupons() -> list[Case]:
             wrong(("reward.priceInfo.fixedAmount", "Must not be specified")),
             lambda s: s.coupon(reward=fixed),
         ),
+        Case(
+            "createCoupon",
+            "5,000 are valid",
+            400,
+            wrong(("", "You have too many coupons created.")),
+            _too_many_coupons,
+        ),
         Case("closeCoupon", "already closed", 410, wrong(("", "The coupon has already been closed.")), _closed_coupon),
         Case("closeCoupon", "no such coupon", 404, _NO_COUPON, lambda s: s.call("PUT", "/v2/bot/coupon/x/close")),
         Case("getCouponDetail", "no such coupon", 404, _NO_COUPON, lambda s: s.call("GET", "/v2/bot/coupon/x")),
@@ -938,6 +977,22 @@ def _menus() -> list[Case]:
             message("conflict richmenu alias id", details=[]),
             _alias(lambda s: s.menu(), twice=True),
         ),
+        Case(
+            "getDefaultRichMenuId",
+            "set in LINE Official Account Manager",
+            403,
+            message("the richmenu is owned by another channel", details=[]),
+            _set_by_the_manager,
+        ),
+        Case(
+            "validateRichMenuBatchRequest",
+            "target without image",
+            400,
+            lambda stage: wrong(("operations[0].to", f"'to' richmenu ({stage.imageless}) must have image but it doesn't")),
+            _batch("validate/batch", _imageless_target),
+        ),
+        Case("updateRichMenuAlias", "menu without image", 400, gone, _alias_update(lambda s: s.menu(image=False))),
+        Case("updateRichMenuAlias", "malformed menu id", 400, _MENU_ID, _alias_update(lambda _: "x")),
         Case("deleteRichMenuAlias", "no such alias", 404, no_alias, lambda s: s.call("DELETE", f"{menus}/alias/none")),
         Case("getRichMenuAlias", "no such alias", 404, no_alias, lambda s: s.call("GET", f"{menus}/alias/none")),
     ]

@@ -11,6 +11,7 @@ import pytest
 
 from line_simulator import LineSimulator
 from line_simulator.api.operations import OPERATIONS
+from tests.simulator.contract.drift import KNOWN_DRIFT
 
 SPECIFICATION = Path(__file__).parents[3] / "shared" / "line-openapi"
 
@@ -122,3 +123,10 @@ def test_the_same_seed_gives_the_same_ids() -> None:
     assert first == ids()
     for value, shape in zip(first, (r"\d{10}", r"[0-9a-f]{32}", r"U[0-9a-f]{32}", r"U[0-9a-f]{32}", r"\d{18}"), strict=True):
         assert re.fullmatch(shape, value)
+
+
+def test_the_page_names_what_is_missing_or_differs(line: LineSimulator) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "line-simulator.md").read_text(encoding="utf-8")
+    unfinished = [one["operationId"] for one in line.api.coverage() if one["level"] != "full"]
+    assert [one for one in unfinished if f"`{one}`" not in page] == []
+    assert [one for one in KNOWN_DRIFT if f"| {one.subject} | {one.reason} |" not in page] == []
