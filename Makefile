@@ -27,7 +27,7 @@ demo: $(STAMP) ## 200人・50日を1〜2分で再生して確かめる / fifty d
 	@$(BIN)/python -m local.demo
 
 line: $(STAMP) ## LINEの代わりだけを動かす（自分のボットを試す） / only the LINE simulator, for any bot
-	@$(BIN)/python -m line_simulator --channel テスト --webhook http://127.0.0.1:3000/callback --data .local/line
+	@$(BIN)/python -m line_simulator --channel テスト --webhook http://127.0.0.1:3000/callback --data .local/line-alone
 
 reset: ## ここのデータを忘れる / forget the data kept here
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.up --reset; else rm -rf .local; fi

@@ -176,6 +176,10 @@ def seed(stack: LocalStack, line_url: str) -> dict[str, Any]:
         "notes": [
             ("APIキー / API key", str(stack.data_dir / "api-key")),
             ("会員番号 / member numbers", "M00001 … M00060（パスワード / password: demo）"),
+            (
+                "夜間 / at night",
+                "22時から8時は送りません。時計を朝に進めてください / nothing is sent from 22 to 8: turn the clock to the morning",
+            ),
         ],
     }
 

@@ -91,7 +91,17 @@ class Run:
         """Start everything and print where it is."""
         require_free(port("ENISHI_LINE_PORT"), "LINE simulator", "ENISHI_LINE_PORT")
         require_free(port("ENISHI_VIEWER_PORT"), "viewer", "ENISHI_VIEWER_PORT")
-        self.stack.start()
+        kept = (DATA / "stack" / "deployed").exists()
+        try:
+            self.stack.start()
+        except LocalError as error:
+            if not kept:
+                raise
+            # A run that was killed may have left the emulator's own files half written.
+            raise LocalError(
+                f"{error}\n保存データが壊れているかもしれません。make reset で消去してから起動してください / "
+                "the data kept here may be damaged: forget it with make reset and start again."
+            ) from error
         self._start_line()
         seeded = self._seed()
         self._start_viewer(seeded)
