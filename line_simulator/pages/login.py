@@ -103,15 +103,22 @@ class LoginPages:
             "answerLogin": Operation(self.decide, Reads.FORM, account=False),
         }
 
-    def open(self, call: Context) -> Response:
-        """Answer the authorisation request: a page, or the way back at once when nothing need be asked."""
-        ask = self._read(call.query)
+    def _asked(self, call: Context, given: dict[str, str]) -> Ask | Response:
+        """Return what is asked for, or the refusal of it."""
+        ask = self._read(given)
         if isinstance(ask, Response):
             return ask
         problem = ask.problem()
         if problem is not None:
             return self._refuse(ask, *problem)
         call.client_id = ask.channel.id
+        return ask
+
+    def open(self, call: Context) -> Response:
+        """Answer the authorisation request: a page, or the way back at once when nothing need be asked."""
+        ask = self._asked(call, call.query)
+        if isinstance(ask, Response):
+            return ask
         person = look.owner_of_phone(self._world, call.request)
         automatic = person is not None and ask.logs_in(person)
         if ask.given.get("prompt") == "none":
@@ -123,13 +130,9 @@ class LoginPages:
 
     def decide(self, call: Context) -> Response:
         """Answer a form of these pages."""
-        ask = self._read(call.form)
+        ask = self._asked(call, call.form)
         if isinstance(ask, Response):
             return ask
-        problem = ask.problem()
-        if problem is not None:
-            return self._refuse(ask, *problem)
-        call.client_id = ask.channel.id
         person = self._world.state.people.get(call.form.get("person", ""))
         step = call.form.get("step")
         if person is None or step not in ("login", "consent", "friend"):
