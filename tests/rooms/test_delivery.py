@@ -17,22 +17,27 @@ from tests.builders import MAIN, Stage
 PAGE = "c|v__202612010100|0|"
 
 
+def enrolled(stage: Stage, cid: str) -> tuple[str, str]:
+    """Put a customer into the scenario and return the key of the enrolment."""
+    item = {
+        "pk": f"C#{cid}",
+        "sk": "ENR#s#",
+        "cid": int(cid),
+        "cohort": "c",
+        "status": ACTIVE,
+        "last": "",
+        "claim": "",
+        "path": {},
+    }
+    stage.world.database.put_many(settings().engine_table, [item])
+    return (f"C#{cid}", "ENR#s#")
+
+
 def friends(stage: Stage, count: int) -> list[tuple[str, str]]:
     keys = []
     for n in range(1, count + 1):
         cid = stage.friend(LineUserId(f"U{n:032x}"))
-        item = {
-            "pk": f"C#{cid}",
-            "sk": "ENR#s#",
-            "cid": int(cid),
-            "cohort": "c",
-            "status": ACTIVE,
-            "last": "",
-            "claim": "",
-            "path": {},
-        }
-        stage.world.database.put_many(settings().engine_table, [item])
-        keys.append((f"C#{cid}", "ENR#s#"))
+        keys.append(enrolled(stage, cid))
     return keys
 
 
@@ -130,18 +135,7 @@ def test_an_unclear_email_waits_for_the_providers_word_and_leaves_again_only_wit
     cids = [stage.customer(str(n), email=f"{n}@x.test") for n in (1, 2)]
     keys = []
     for cid in cids:
-        item = {
-            "pk": f"C#{cid}",
-            "sk": "ENR#s#",
-            "cid": int(cid),
-            "cohort": "c",
-            "status": ACTIVE,
-            "last": "",
-            "claim": "",
-            "path": {},
-        }
-        stage.world.database.put_many(settings().engine_table, [item])
-        keys.append((f"C#{cid}", "ENR#s#"))
+        keys.append(enrolled(stage, cid))
     stage.email.problems = [TemporaryError("time-out", maybe_done=True)] * 2
     report = deliver(stage, keys, stage.template(channel="email"), DeliveryChannel.EMAIL)
     assert report.pending == 2
@@ -156,18 +150,7 @@ def test_long_emails_make_more_batches_instead_of_an_item_that_dynamodb_refuses(
     keys = []
     for n in range(10):
         cid = stage.customer(str(n), email=f"{n}@x.test")
-        item = {
-            "pk": f"C#{cid}",
-            "sk": "ENR#s#",
-            "cid": int(cid),
-            "cohort": "c",
-            "status": ACTIVE,
-            "last": "",
-            "claim": "",
-            "path": {},
-        }
-        stage.world.database.put_many(settings().engine_table, [item])
-        keys.append((f"C#{cid}", "ENR#s#"))
+        keys.append(enrolled(stage, cid))
     stage.world.messages.create(
         "x", DeliveryChannel.EMAIL, {"subject": "s", "text": "長" * 9000, "html": "<p>長</p>" * 3000}, "tpl_long"
     )
