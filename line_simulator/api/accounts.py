@@ -55,7 +55,7 @@ class Accounts:
         }
 
     def _sent_operation(self, via: str) -> Operation:
-        return Operation(lambda call: self.sent_count(call.owner, via, call.query), evidence="contradicted")
+        return Operation(lambda call: self.sent_count(call.owner, via, call.query))
 
     def quota(self, channel: Channel) -> Response:
         """Answer getMessageQuota."""

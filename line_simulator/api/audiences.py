@@ -61,20 +61,20 @@ class Audiences:
         """
         shared = "BUSINESS_MANAGER and others exist only when a test adds them"
         return {
-            "createAudienceGroup": Operation(self.create, Reads.JSON, evidence="guessed"),
-            "addAudienceToAudienceGroup": Operation(self.add, Reads.JSON, evidence="guessed"),
+            "createAudienceGroup": Operation(self.create, Reads.JSON),
+            "addAudienceToAudienceGroup": Operation(self.add, Reads.JSON),
             # Unlocked: a file of a million ids is read before the world has to wait.
-            "createAudienceForUploadingUserIds": Operation(self.create_by_file, Reads.BYTES, locked=False, evidence="guessed"),
-            "addUserIdsToAudience": Operation(self.add_by_file, Reads.BYTES, locked=False, evidence="guessed"),
+            "createAudienceForUploadingUserIds": Operation(self.create_by_file, Reads.BYTES, locked=False),
+            "addUserIdsToAudience": Operation(self.add_by_file, Reads.BYTES, locked=False),
             "createClickBasedAudienceGroup": Operation(self.create_click, Reads.JSON),
             "createImpBasedAudienceGroup": Operation(self.create_imp, Reads.JSON),
             "updateAudienceGroupDescription": Operation(self.rename, Reads.JSON),
             # The reference says 202, the OpenAPI file 200.
-            "deleteAudienceGroup": Operation(self.delete, evidence="contradicted"),
+            "deleteAudienceGroup": Operation(self.delete),
             "getAudienceData": Operation(self.get),
-            "getAudienceGroups": Operation(self.listing, evidence="guessed"),
-            "getSharedAudienceData": Operation(self.get_shared, partial=shared, evidence="guessed"),
-            "getSharedAudienceGroups": Operation(self.shared_listing, partial=shared, evidence="guessed"),
+            "getAudienceGroups": Operation(self.listing),
+            "getSharedAudienceData": Operation(self.get_shared, partial=shared),
+            "getSharedAudienceGroups": Operation(self.shared_listing, partial=shared),
         }
 
     # -- uploads

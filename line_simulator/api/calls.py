@@ -62,8 +62,7 @@ class Operation:
 
     account: it needs a channel access token. locked: the world's lock is held meanwhile.
     optional_body: a missing JSON body reads as an empty object. retry_key: X-Line-Retry-Key is supported.
-    partial: what of it is missing, if anything. evidence: documented, contradicted (sources disagree) or guessed; what of the
-    answer that is, stands in evidence.py.
+    partial: what of it is missing, if anything. What its answer rests on stands in evidence.py.
     """
 
     act: Act
@@ -73,7 +72,6 @@ class Operation:
     optional_body: bool = False
     retry_key: bool = False
     partial: str = ""
-    evidence: str = "documented"
 
 
 class Area(Protocol):

@@ -107,7 +107,7 @@ class Api:
             "path": path,
             "level": level,
             "note": note_of(operation_id, known.partial) if known else "",
-            "evidence": evidence_of(operation_id, known.evidence) if known else "",
+            "evidence": evidence_of(operation_id) if known else "",
         }
 
     def _answer(self, call: Context) -> Response:

@@ -14,6 +14,8 @@ _LIFF: Final = "texts of refusals; which kinds of channel access tokens are take
 _INSIDE: Final = "places and texts inside templates, flex and textV2, but those that public issues quote"
 _QUOTES: Final = _INSIDE + "; texts for a quoteToken, mention or trackingId that the chat cannot have"
 _MENU_IS_GONE: Final = "links, aliases and the default of a deleted menu stay and count as none"
+_OPTION: Final = "the refusal without the contract"
+_ATTACHING: Final = "how the page looks; texts of refusals; a code lives ten minutes"
 _INSIGHT: Final = "when LINE counts a menu as seen, and which days it reports"
 
 # Where sources disagree: what one of them says, and what is done here.
@@ -23,6 +25,8 @@ CONTRADICTED: Final[dict[str, str]] = {
     "narrowcast": "a quota below the target reach fails the delivery, as the reference says; the guide says the call. Guessed: how "
     "long phases take, errorCode 1 for it, who fits the opposite of a filter, texts for malformed objects",
     **dict.fromkeys((f"getNumberOfSent{via}Messages" for via in ("Reply", "Push", "Multicast", "Broadcast")), _SENT),
+    **dict.fromkeys(("getPNPMessageStatistics", "getPNPTemplatedMessageStatistics"), _SENT + "; guessed: " + _OPTION),
+    "detachModule": "the reason is required, as the specification says; the reference has none",
     "getAggregationUnitUsage": _UNITS,
     "getAggregationUnitNameList": _UNITS,
     "getStatisticsPerUnit": _UNITS + "; guessed: how many days statistics take (Settings.statistics_delay_days)",
@@ -89,6 +93,13 @@ GUESSED: Final[dict[str, str]] = {
     "deauthorizeUser": "the answer to other kinds of channel access tokens",
     "issueLoginToken": "all texts but the one for refresh tokens",
     "revokeLoginToken": "the answer for tokens of other channels",
+    "pushMessagesByPhone": _OPTION + "; the text for a malformed delivery tag",
+    "pushTemplatedMessagesByPhone": "texts for doubled and unknown buttons",
+    "markMessagesAsRead": _OPTION,
+    **dict.fromkeys(("attachModule", "authorizeModule", "answerModule"), _ATTACHING),
+    "acquireChatControl": "the end of control without one is the year 9999; how long 423 lasts; texts",
+    "releaseChatControl": "a channel that does not lead is answered 200; texts",
+    "getModules": _OPTION,
     "openAccountLink": "how the page looks; an error page for wrong nonces",
     "answerAccountLink": "a link token is used up by a failure too",
     **dict.fromkeys(("addLIFFApp", "getAllLIFFApps", "updateLIFFApp", "deleteLIFFApp"), _LIFF),
@@ -105,11 +116,11 @@ DIFFERENT: Final[dict[str, str]] = {
 }
 
 
-def evidence_of(operation_id: str, declared: str) -> str:
-    """Return what an answer rests on: documented, contradicted or guessed. `declared`: what the operation says itself."""
+def evidence_of(operation_id: str) -> str:
+    """Return what an answer rests on: documented, contradicted or guessed."""
     if operation_id in CONTRADICTED:
         return "contradicted"
-    return "guessed" if operation_id in GUESSED else declared
+    return "guessed" if operation_id in GUESSED else "documented"
 
 
 def note_of(operation_id: str, partial: str) -> str:

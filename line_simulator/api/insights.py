@@ -42,10 +42,10 @@ class Insights:
         """
         return {
             **self._units.operations(),
-            "getNumberOfMessageDeliveries": Operation(self.deliveries, evidence="guessed"),
-            "getNumberOfFollowers": Operation(self.followers, evidence="guessed"),
-            "getMessageEvent": Operation(self.message_event, evidence="guessed"),
-            "getStatisticsPerUnit": Operation(self.unit_statistics, evidence="contradicted"),
+            "getNumberOfMessageDeliveries": Operation(self.deliveries),
+            "getNumberOfFollowers": Operation(self.followers),
+            "getMessageEvent": Operation(self.message_event),
+            "getStatisticsPerUnit": Operation(self.unit_statistics),
         }
 
     def deliveries(self, call: Context) -> Response:

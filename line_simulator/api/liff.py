@@ -47,7 +47,7 @@ class Liff:
             "updateLIFFApp": Operation(self.update, Reads.JSON, account=False),
             "deleteLIFFApp": Operation(self.delete, account=False),
             "sendLiffMessages": Operation(
-                readable_by_pages(self.send), Reads.JSON, account=False, evidence="guessed", partial="to the linked account only"
+                readable_by_pages(self.send), Reads.JSON, account=False, partial="to the linked account only"
             ),
             "preflight": Operation(preflight, account=False, locked=False),
         }

@@ -89,7 +89,7 @@ class Login:
             "verifyChannelTokenByJWT": Operation(
                 refusing(lambda call: tokens.verify_v21(call.query.get("access_token", ""))), account=False
             ),
-            "revokeChannelTokenByJWT": Operation(refusing(revoke), Reads.FORM, account=False, evidence="contradicted"),
+            "revokeChannelTokenByJWT": Operation(refusing(revoke), Reads.FORM, account=False),
             "issueLoginToken": Operation(refusing(self.token), Reads.FORM, account=False),
             "verifyLoginToken": Operation(refusing(self.verify), account=False),
             "revokeLoginToken": Operation(refusing(self.revoke), Reads.FORM, account=False),

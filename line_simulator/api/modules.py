@@ -41,8 +41,8 @@ class Modules:
     def operations(self) -> dict[str, Operation]:
         """Return the operations of this area."""
         return {
-            "attachModule": Operation(self._attach, Reads.FORM, account=False, evidence="guessed"),
-            "detachModule": Operation(self._detach, Reads.JSON, evidence="contradicted"),
+            "attachModule": Operation(self._attach, Reads.FORM, account=False),
+            "detachModule": Operation(self._detach, Reads.JSON),
             "getModules": Operation(self._bots),
             "acquireChatControl": Operation(self._acquire, Reads.JSON, optional_body=True),
             "releaseChatControl": Operation(self._release),

@@ -58,7 +58,7 @@ class Narrowcasts:
         people of whom LINE knows nothing fit the opposite of a filter, the texts for malformed recipients, filters and limits.
         """
         return {
-            "narrowcast": Operation(self.narrowcast, Reads.JSON, retry_key=True, evidence="guessed"),
+            "narrowcast": Operation(self.narrowcast, Reads.JSON, retry_key=True),
             "getNarrowcastProgress": Operation(self.progress),
         }
 

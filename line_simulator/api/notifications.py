@@ -33,11 +33,9 @@ class Notifications:
         keys = "of LINE's templates, items and buttons it knows those of the reference's example, and what it is told"
         return {
             "pushMessagesByPhone": Operation(self._push, Reads.JSON),
-            "getPNPMessageStatistics": Operation(lambda call: self._count(call, Via.PNP), evidence="contradicted"),
+            "getPNPMessageStatistics": Operation(lambda call: self._count(call, Via.PNP)),
             "pushTemplatedMessagesByPhone": Operation(self._push_templated, Reads.JSON, partial=keys),
-            "getPNPTemplatedMessageStatistics": Operation(
-                lambda call: self._count(call, Via.PNP_TEMPLATED), evidence="contradicted"
-            ),
+            "getPNPTemplatedMessageStatistics": Operation(lambda call: self._count(call, Via.PNP_TEMPLATED)),
         }
 
     def _push(self, call: Context) -> Response:

@@ -33,10 +33,10 @@ class RichMenuBatches:
             "linkRichMenuIdToUsers": Operation(self._bulk_link, Reads.JSON),
             "unlinkRichMenuIdFromUsers": Operation(self._bulk_unlink, Reads.JSON),
             # The prose of the reference says 200 here, the specification 202.
-            "richMenuBatch": Operation(self._batch, Reads.JSON, evidence="contradicted"),
+            "richMenuBatch": Operation(self._batch, Reads.JSON),
             "validateRichMenuBatchRequest": Operation(self._validate, Reads.JSON),
             # LINE disagrees with itself on how often progress may be asked for; see Settings.rich_menu_progress_limit.
-            "getRichMenuBatchProgress": Operation(self._progress, evidence="contradicted"),
+            "getRichMenuBatchProgress": Operation(self._progress),
         }
 
     def _bulk_link(self, call: Context) -> Response:

@@ -31,8 +31,8 @@ class RichMenuInsight:
         """Return the operations of this area."""
         # When LINE counts a menu as seen, and which days it reports, no document says.
         return {
-            "getRichMenuInsightSummary": Operation(lambda call: self._answer(call, SUMMARY_DAYS, _sum), evidence="guessed"),
-            "getRichMenuInsightDaily": Operation(lambda call: self._answer(call, DAILY_DAYS, _by_day), evidence="guessed"),
+            "getRichMenuInsightSummary": Operation(lambda call: self._answer(call, SUMMARY_DAYS, _sum)),
+            "getRichMenuInsightDaily": Operation(lambda call: self._answer(call, DAILY_DAYS, _by_day)),
         }
 
     def _answer(self, call: Context, most_days: int, metrics: Metrics) -> Response:

@@ -22,8 +22,8 @@ class Units:
     def operations(self) -> dict[str, Operation]:
         """Return the operations; whether they need an application is contradicted, see Settings.units_corporate_only."""
         return {
-            "getAggregationUnitUsage": Operation(self.usage, evidence="contradicted"),
-            "getAggregationUnitNameList": Operation(self.names, evidence="contradicted"),
+            "getAggregationUnitUsage": Operation(self.usage),
+            "getAggregationUnitNameList": Operation(self.names),
         }
 
     def usage(self, call: Context) -> Response:

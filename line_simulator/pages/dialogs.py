@@ -30,8 +30,8 @@ class Dialogs:
     def operations(self) -> dict[str, Operation]:
         """Return the two halves of the dialog."""
         return {
-            "openAccountLink": Operation(self._ask, account=False, evidence="guessed"),
-            "answerAccountLink": Operation(self._decide, Reads.FORM, account=False, evidence="guessed"),
+            "openAccountLink": Operation(self._ask, account=False),
+            "answerAccountLink": Operation(self._decide, Reads.FORM, account=False),
         }
 
     def _ask(self, call: Context) -> Response:

@@ -39,8 +39,8 @@ class ModulePages:
     def operations(self) -> dict[str, Operation]:
         """Return the two halves of the page."""
         return {
-            "authorizeModule": Operation(self._ask, account=False, evidence="guessed"),
-            "answerModule": Operation(self._decide, Reads.FORM, account=False, evidence="guessed"),
+            "authorizeModule": Operation(self._ask, account=False),
+            "answerModule": Operation(self._decide, Reads.FORM, account=False),
         }
 
     def _ask(self, call: Context) -> Response:

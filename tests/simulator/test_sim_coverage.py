@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -129,4 +130,7 @@ def test_the_page_names_what_is_missing_or_differs(line: LineSimulator) -> None:
     page = (Path(__file__).parents[2] / "docs" / "line-simulator.md").read_text(encoding="utf-8")
     unfinished = [one["operationId"] for one in line.api.coverage() if one["level"] != "full"]
     assert [one for one in unfinished if f"`{one}`" not in page] == []
+    rests = Counter(one["evidence"] for one in line.api.coverage())
+    assert f"{rests['guessed']} of {rests.total()} operations *guessed*" in page
+    assert f"{rests['contradicted']} *contradicted*" in page
     assert [one for one in KNOWN_DRIFT if f"| {one.subject} | {one.reason} |" not in page] == []
