@@ -12,8 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.model import ACTIVE, Batch, BatchState, Call, Row
+from chalicelib.delivery.model import ACTIVE, Batch, BatchState, Call, Row, channel_of
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.ports.database import Database, Item, Statement
@@ -216,7 +215,7 @@ def _batch(item: Mapping[str, Any]) -> Batch:
     return Batch(
         batch_id=item["pk"].removeprefix("SND#"),
         number=int(item["sk"]),
-        channel=DeliveryChannel(item["channel"]),
+        channel=channel_of(item["channel"]),
         verb=item["verb"],
         account=AccountKey(item["account"]) if item["account"] else None,
         calls=tuple(Call(tuple(Cid(cid) for cid in call["m"]), call["b"], call["k"]) for call in json.loads(item["calls"])),

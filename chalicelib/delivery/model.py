@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.kernel.facts import ReplyToken
@@ -14,6 +14,44 @@ from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.kernel.windows import DeliveryWindow
 
 ACTIVE = "active"
+
+
+class MachineChannel(StrEnum):
+    """Ways out that end at a machine: nobody's consent, address or hour is asked."""
+
+    WEBHOOK = "webhook"
+
+
+Channel = DeliveryChannel | MachineChannel
+
+
+def channel_of(text: str) -> Channel:
+    """Return the channel of its word."""
+    return MachineChannel.WEBHOOK if text == MachineChannel.WEBHOOK else DeliveryChannel(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """A person gets at most so many messages in any such length of time.
+
+    scope: what is counted, everything, the same scenario or campaign, or the same channel. channel: the cap binds messages
+    of this channel only; "" every message. policy: whether a message beyond the cap waits or is left out.
+    """
+
+    scope: Literal["all", "source", "channel"]
+    most: int
+    per: timedelta
+    policy: Literal["delay", "skip"]
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PastSend:
+    """A message that counts against caps. source: `kind|id` of the scenario or campaign."""
+
+    at: datetime
+    channel: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +63,10 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The message waits."""
+    """The message waits. why: `quiet_hours`, `cap` or `best_hour`."""
 
     until: datetime
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +77,25 @@ class Skip:
 
 
 Decision = Send | Hold | Skip
+
+# なぜ届かなかったか: why a message waited, was left out or failed, for the console: Japanese and English.
+REASONS: Mapping[str, tuple[str, str]] = {
+    "quiet_hours": ("配信時間外のため待っています", "waits for the delivery hours"),
+    "cap": ("配信回数の上限に達したため", "the cap on messages was reached"),
+    "best_hour": ("よく反応する時間帯まで待っています", "waits for the hour in which the person usually responds"),
+    "opted_out": ("配信停止を希望しているため", "the person opted out of this channel"),
+    "address_refused": ("宛先が使えない（不達・苦情）ため", "the address bounced or complained"),
+    "no_address": ("宛先が登録されていないため", "no address is known"),
+    "not_a_friend": ("友だちではないため", "not a friend of the LINE account"),
+    "blocked": ("ブロックされているため", "the person has blocked the LINE account"),
+    "outside_window": ("配信時間外のため送りませんでした", "outside the delivery hours"),
+    "paused": ("配信が一時停止中のため", "sending was paused"),
+}
+
+
+def reason(word: str) -> tuple[str, str]:
+    """Return the Japanese and the English sentence of a word; a word that nobody knows stands for itself."""
+    return REASONS.get(word, (word, word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +125,15 @@ class Job:
     """One page of members who are to get one message.
 
     batch_id: derived from cohort, visit, shard and page, so that a retry finds its own batches. visit: node and instant.
-    source: goes into tracking tokens, `kind|id|node`. due: the logical instant.
+    source: goes into tracking tokens, `kind|id|node`. due: the logical instant. template_id: of a webhook, the webhook's id,
+    and data is what it is told. caps: on top of the company's own. important: hours, caps and habits do not hold it back.
+    skip: when not empty, everybody is left out for this reason.
     """
 
     batch_id: str
     cohort: str
     visit: str
-    channel: DeliveryChannel
+    channel: Channel
     template_id: str
     source: str
     due: datetime
@@ -81,6 +141,11 @@ class Job:
     window: DeliveryWindow | None = None
     hold_outside_window: bool = True
     reply: ReplyToken | None = None
+    caps: tuple[Cap, ...] = ()
+    important: bool = False
+    best_hour: bool = False
+    skip: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 class BatchState(StrEnum):
@@ -106,7 +171,7 @@ class Batch:
 
     batch_id: str
     number: int
-    channel: DeliveryChannel
+    channel: Channel
     verb: str
     account: AccountKey | None
     calls: tuple[Call, ...]

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.model import Decision, Hold, Job, Send, Skip
+from chalicelib.delivery.model import Cap, Channel, Decision, Hold, Job, MachineChannel, PastSend, Send, Skip
 from chalicelib.kernel.ids import AccountKey
+from chalicelib.kernel.windows import JST, at_local, local_date
 from chalicelib.segments.model import Person
 
 
-def decide(job: Job, person: Person, now: datetime) -> Decision:
+def decide(job: Job, person: Person, now: datetime, recent: Sequence[PastSend] = ()) -> Decision:
     """Return what happens to one person's message at `now`.
 
-    The order matters: a refusal outweighs a missing address, both outweigh the hour, so that nobody is held until morning
-    for a message that he will not get.
+    recent: what he got lately, this message not among it. The order matters: a refusal outweighs a missing address, both
+    outweigh the hour, so that nobody is held until morning for a message that he will not get. A hold makes progress: asked
+    again at its instant, the same reason holds nobody, unless he has got something else meanwhile.
     """
-    why = refusal(job.channel, job.account, person)
+    why = job.skip or refusal(job.channel, job.account, person)
     if why:
         return Skip(why)
-    if job.window and not job.window.is_open(now):
-        return Hold(job.window.opens_at(now)) if job.hold_outside_window else Skip("outside_window")
+    if isinstance(job.channel, MachineChannel):
+        return Send()
+    waits = None if job.important else _capped(job, now, recent) or _unaccustomed(job, person, now) or _closed(job, now)
+    if waits:
+        return waits
     friend = person.friend(job.account) if job.channel is DeliveryChannel.LINE else None
     return Send(friend.account if friend else None)
 
 
-def refusal(channel: DeliveryChannel, account: AccountKey | None, person: Person) -> str:
+def refusal(channel: Channel, account: AccountKey | None, person: Person) -> str:
     """Return why nothing may leave to a person on a channel whatever the hour; empty when it may."""
+    if isinstance(channel, MachineChannel):
+        return ""
     if person.customer.has_opted_out(channel):
         return "opted_out"
     if channel in person.suppressed:
@@ -38,3 +46,59 @@ def refusal(channel: DeliveryChannel, account: AccountKey | None, person: Person
             return "blocked" if account is None and person.friends else "not_a_friend"
         return "" if friend.is_reachable else "blocked"
     return "" if person.can_reach(channel) else "no_address"
+
+
+def binding(caps: Sequence[Cap], channel: Channel) -> tuple[Cap, ...]:
+    """Return the caps that bind messages of a channel."""
+    return tuple(cap for cap in caps if cap.channel in {"", channel})
+
+
+def origin(source: str) -> str:
+    """Return `kind|id` of a source: the scenario or campaign, whatever the node."""
+    return "|".join(source.split("|")[:2])
+
+
+def _capped(job: Job, now: datetime, recent: Sequence[PastSend]) -> Hold | Skip | None:
+    holds = list[Hold]()
+    for cap in binding(job.caps, job.channel):
+        counted = sorted(one.at for one in recent if now - one.at < cap.per and _counts(cap, job, one))
+        if len(counted) < cap.most:
+            continue
+        if cap.policy == "skip":
+            return Skip("cap")
+        # There is a place again when so many have left the period that one fewer than the most remains.
+        holds.append(Hold(counted[len(counted) - cap.most] + cap.per, "cap"))
+    return max(holds, key=lambda hold: hold.until, default=None)
+
+
+def _counts(cap: Cap, job: Job, one: PastSend) -> bool:
+    match cap.scope:
+        case "all":
+            return True
+        case "source":
+            return one.source == origin(job.source)
+        case "channel":
+            return one.channel == job.channel
+
+
+def _unaccustomed(job: Job, person: Person, now: datetime) -> Hold | None:
+    hour = _best_hour(person) if job.best_hour else None
+    if hour is None or now.astimezone(JST).hour == hour:
+        return None
+    today = at_local(local_date(now), time(hour))
+    # Somebody whose hour lies in the night is content with the window.
+    if job.window and not (job.window.is_open(today) or job.window.start.hour == hour):
+        return None
+    return Hold(today if today > now else at_local(local_date(now) + timedelta(days=1), time(hour)), "best_hour")
+
+
+def _best_hour(person: Person) -> int | None:
+    activity = getattr(person, "activity", None)
+    hour: int | None = activity.best_hour() if activity else None
+    return hour
+
+
+def _closed(job: Job, now: datetime) -> Hold | Skip | None:
+    if job.window is None or job.window.is_open(now):
+        return None
+    return Hold(job.window.opens_at(now), "quiet_hours") if job.hold_outside_window else Skip("outside_window")

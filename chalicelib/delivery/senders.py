@@ -10,7 +10,7 @@ from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.compose import REPLY_LIFE
 from chalicelib.delivery.ledger import Ledger
 from chalicelib.delivery.letters import letter_csv, letter_pdf
-from chalicelib.delivery.model import Batch, Call
+from chalicelib.delivery.model import Batch, Call, MachineChannel
 from chalicelib.kernel.errors import PermanentError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import derived_uuid
 from chalicelib.line_accounts.service import LineAccounts
@@ -64,6 +64,8 @@ class Senders:
                 return self._once(call, now, lambda: self._send_sms(call), oracle=False)
             case DeliveryChannel.POSTAL:
                 return self._print(call)
+            case MachineChannel.WEBHOOK:
+                return "failed: no such webhook"
 
     def _line_call(self, credentials: LineCredentials, verb: str, body: Mapping[str, Any], key: str) -> str:
         try:

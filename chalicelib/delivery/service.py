@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from chalicelib.delivery.compose import Composer, without
 from chalicelib.delivery.ledger import Ledger
-from chalicelib.delivery.model import Batch, BatchState, Job, Report, Row, Send, Skip
+from chalicelib.delivery.model import Batch, BatchState, Hold, Job, Report, Row, Send, Skip
 from chalicelib.delivery.policy import decide, refusal
 from chalicelib.delivery.senders import KEY_LIFE, Senders
 from chalicelib.kernel.clock import Clock
@@ -69,8 +69,8 @@ class Delivery:
                     sends.append(row)
                 case Skip(why):
                     skips.append((row, why))
-                case hold:
-                    report.held.append((row, hold.until))
+                case Hold(until, _):
+                    report.held.append((row, until))
         won = self._ledger.claim(sends, job.cohort, job.visit, job.batch_id)
         report.sent = [row for row, ours in zip(sends, won, strict=True) if ours]
         noted = self._ledger.skip([row for row, _ in skips], job.cohort, job.visit, [why for _, why in skips])
@@ -86,7 +86,7 @@ class Delivery:
             if not rest:
                 return pending
             # Between claim and freeze may lie a crash and an hour: who has refused or gone meanwhile is left out.
-            gone = [cid for cid, person in rest if isinstance(decide(job, person, job.due), Skip)]
+            gone = [cid for cid, person in rest if refusal(job.channel, job.account, person)]
             now = self._clock.now()
             if gone:
                 self._ledger.freeze(self._composer.left_out(job, len(batches), gone, now))

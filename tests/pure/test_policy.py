@@ -62,8 +62,8 @@ def test_a_refusal_on_one_channel_is_none_on_another() -> None:
 
 def test_it_holds_until_the_window_opens_and_sends_then() -> None:
     one = person(friends=(friend(),))
-    assert decide(job(), one, NIGHT) == Hold(OPENS)
-    assert decide(job(), one, OPENS - timedelta(microseconds=1)) == Hold(OPENS)
+    assert decide(job(), one, NIGHT) == Hold(OPENS, "quiet_hours")
+    assert decide(job(), one, OPENS - timedelta(microseconds=1)) == Hold(OPENS, "quiet_hours")
     assert decide(job(), one, OPENS) == Send(MAIN)
 
 
