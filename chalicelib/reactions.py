@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.kernel.facts import (
     EmailOpened,
+    Evidence,
     Fact,
     FriendBlocked,
     FriendFollowed,
@@ -50,6 +51,7 @@ def react_to_orders(facts: list[OrderPlaced], world: World) -> None:
 
 def _followed(fact: FriendFollowed, world: World) -> list[Fact]:
     world.tracking.note(fact, "followed", account=fact.account, is_unblocked=fact.is_unblocked)
+    world.tracking.acted(fact.cid, fact.at)
     friend = world.friends.find(fact.account, fact.line_user_id)
     if friend is not None and not friend.display_name:
         world.friends.fetch_profile(friend)
@@ -64,6 +66,7 @@ def _blocked(fact: FriendBlocked, world: World) -> list[Fact]:
 
 def _responded(fact: Responded, world: World) -> list[Fact]:
     world.tracking.note(fact, fact.kind, account=fact.account, evidence=str(fact.evidence), data=fact.data)
+    world.tracking.acted(fact.cid, fact.at)
     world.scenarios.on_response(fact)
     if fact.data == ASK_LINK:
         world.answers.invite(fact)
@@ -87,6 +90,7 @@ def _link_answered(fact: LinkAnswered, world: World) -> list[Fact]:
 
 def _linked(fact: IdentityLinked, world: World) -> list[Fact]:
     world.tracking.note(fact, "linked", account=fact.account)
+    world.tracking.acted(fact.cid, fact.at)
     facts = world.scenarios.on_trigger(fact)
     world.answers.confirm(fact, "linked")
     return facts
@@ -104,6 +108,8 @@ def _ordered(fact: OrderPlaced, world: World) -> list[Fact]:
 
 def _clicked(fact: LinkClicked, world: World) -> list[Fact]:
     world.tracking.note(fact, "clicked", link_id=fact.link_id, source=fact.source, evidence=str(fact.evidence))
+    if fact.evidence.counts_as(Evidence.PROBABLE):  # a machine's visit is no act of his
+        world.tracking.acted(fact.cid, fact.at)
     world.scenarios.on_response(fact)
     return []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from calendar import isleap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -21,20 +23,52 @@ from chalicelib.kernel.windows import local_date
 from chalicelib.orders.model import STATS_SK, PurchaseStats, stats_of
 from chalicelib.ports.database import Item
 from chalicelib.tags.model import TAGS_SK, tags_of
+from chalicelib.tracking.model import ACTIVITY_SK, Activity, activity_of
 
 FRIEND_PREFIX = "FR#"
-KINDS = (PROFILE_SK, STATS_SK, TAGS_SK)
+KINDS = (PROFILE_SK, STATS_SK, TAGS_SK, ACTIVITY_SK)
+# A day as people write it, and a clock time if they like.
+_DAY = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})(?:[T ](.+))?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A person's way through a scenario, as far as its conditions ask.
+
+    responses: by the node that sent, or `node|link`, `<ISO instant> <evidence> <kind>`. events: by
+    segments.expression.event_key, the latest ISO instant. sent: by node, the instant of its last send to him.
+    """
+
+    entered_at: datetime
+    responses: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSegment:
+    """A condition with a name. revision: grows with every change."""
+
+    segment_id: str
+    name: str
+    condition: Mapping[str, Any]
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person with everything that conditions ask about. suppressed: channels whose address must not be used."""
+    """A person with everything that conditions ask about.
+
+    suppressed: channels whose address must not be used. run: the run of a scenario that asks; None outside one.
+    """
 
     customer: Customer
     stats: PurchaseStats
     tags: frozenset[str]
     friends: Mapping[AccountKey, Friend]
     suppressed: frozenset[DeliveryChannel] = field(default_factory=frozenset)
+    activity: Activity = field(default_factory=Activity)
+    run: Run | None = None
 
     @property
     def cid(self) -> Cid:
@@ -82,19 +116,53 @@ class Person:
                 return self.can_reach(DeliveryChannel(room), account)
 
     def day(self, name: str, account: AccountKey | None) -> date | None:
-        """Return the JST day of a date of segments.expression.DATES, None when he has none."""
-        moment: datetime | None = None
+        """Return the JST day of a date of segments.expression (is_date), None when he has none."""
+        room, _, rest = name.partition(".")
+        if room == "attribute":
+            return day_of(self.customer.profile.attributes.get(rest))
+        if name == "profile.birthday":
+            return self.customer.profile.birthday
+        moment = self._moment(name, account)
+        return local_date(moment) if moment else None
+
+    def _moment(self, name: str, account: AccountKey | None) -> datetime | None:
         match name:
             case "purchase.first":
-                moment = self.stats.first_at
+                return self.stats.first_at
             case "purchase.last":
-                moment = self.stats.last_at
+                return self.stats.last_at
             case "friend.since":
                 friend = self.friend(account)
-                moment = (friend.state_at or friend.first_seen_at) if friend else None
-            case "profile.birthday":
-                return self.customer.profile.birthday
-        return local_date(moment) if moment else None
+                return (friend.state_at or friend.first_seen_at) if friend else None
+            case "activity.last":
+                moments = (self.activity.last_at, self.stats.last_at, self._moment("friend.since", account))
+                return max((moment for moment in moments if moment), default=None)
+        return None
+
+
+def day_of(value: object) -> date | None:
+    """Return the JST day that a text names: `2026-11-22`, `2026/11/22`, with or without a time; None when it names none.
+
+    A time without a zone is Japan's.
+    """
+    match = _DAY.match(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    try:
+        day = date(int(match[1]), int(match[2]), int(match[3]))
+        if match[4] is None:
+            return day
+        moment = datetime.fromisoformat(f"{day.isoformat()}T{match[4]}")
+        return day if moment.tzinfo is None else local_date(moment)
+    except ValueError:
+        return None
+
+
+def falls_on(anniversary: date, day: date) -> bool:
+    """Say whether a day has the month and day of an anniversary; who was born on 29 February has it on the 28th in other years."""
+    if (anniversary.month, anniversary.day) == (2, 29) and not isleap(day.year):
+        return (day.month, day.day) == (2, 28)
+    return (anniversary.month, anniversary.day) == (day.month, day.day)
 
 
 def person_of(cid: Cid, collection: Mapping[str, Item], suppressed: frozenset[DeliveryChannel] = frozenset()) -> Person:
@@ -104,4 +172,6 @@ def person_of(cid: Cid, collection: Mapping[str, Item], suppressed: frozenset[De
         if sk.startswith(FRIEND_PREFIX):
             account = AccountKey(sk.removeprefix(FRIEND_PREFIX))
             friends[account] = from_item(cid, account, item)
-    return Person(customer_of(cid, collection), stats_of(collection), tags_of(collection), friends, suppressed)
+    return Person(
+        customer_of(cid, collection), stats_of(collection), tags_of(collection), friends, suppressed, activity_of(collection)
+    )

@@ -1,24 +1,40 @@
-"""Load people whole, and find those who fulfil a condition."""
+"""Load people whole, find those who fulfil a condition, and keep conditions by name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from itertools import groupby, islice
+from typing import Any
+
+import msgspec
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.customers.service import Customers
+from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.people.model import cid_of
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
-from chalicelib.segments.expression import All, AnyOf, Expression, FieldIs, Not, parse
-from chalicelib.segments.model import FRIEND_PREFIX, KINDS, Person, person_of
-from chalicelib.segments.predicate import compile_predicate
+from chalicelib.segments import table
+from chalicelib.segments.expression import asks, parse
+from chalicelib.segments.model import FRIEND_PREFIX, KINDS, Person, SavedSegment, person_of
+from chalicelib.segments.predicate import Predicate, compile_predicate
 from chalicelib.settings import settings
 
 _MOST_MERGES = 3
 _BATCH = 100
+_SAMPLE = 5
+_REMEMBER_SECONDS = 30.0
+_REMEMBER = 128  # conditions at an instant: a page asks each branch of its node of everybody
+_ID = re.compile(r"seg_[0-9A-Za-z_]{1,36}\Z")
+_MOST_BYTES = 60_000  # of JSON; an item of DynamoDB takes 400 KB, in which a Japanese character may take two times its bytes
+# What says whether an address works is read only when somebody asks: it stands elsewhere.
+_ADDRESS_FIELDS = frozenset({"field:email.reachable", "field:sms.reachable"})
 
 
 class Segments:
@@ -32,6 +48,8 @@ class Segments:
         self._people = people
         self._customers = customers
         self._database = database
+        self._monotonic: Callable[[], float] = time.monotonic
+        self._compiled = lru_cache(maxsize=_REMEMBER)(_compiled)
 
     def load(self, cids: Iterable[Cid], accounts: Iterable[AccountKey]) -> dict[Cid, Person]:
         """Return people by the number asked for, following identity links, with their friendships on these accounts."""
@@ -58,20 +76,24 @@ class Segments:
         return self._customers.suppressed(addresses) if addresses else set()
 
     def check(self, condition: object) -> None:
-        """Raise InvalidError when the condition is not one."""
-        parse(condition)
+        """Raise InvalidError(`condition.*`) when the condition is not one, or names a saved segment that there is not."""
+        parse(condition, _saved_condition)
 
     def holds(self, condition: object, person: Person, now: datetime, account: AccountKey | None = None) -> bool:
-        """Say whether a person fulfils a condition at `now`."""
-        return compile_predicate(parse(condition), now, account)(person)
+        """Say whether a person fulfils a condition at `now`.
+
+        Asked of a whole page at one instant, it is read once. A change of a saved segment is seen half a minute later.
+        """
+        period = self._monotonic() // _REMEMBER_SECONDS
+        return self._compiled(msgspec.json.encode(condition, order="sorted"), now, account, period)(person)
 
     def find(
         self, condition: object, now: datetime, account: AccountKey | None = None, *, segment: int = 0, segments: int = 1
     ) -> Iterator[Person]:
         """Yield the people who fulfil a condition at `now`, from one of `segments` parts of everybody."""
-        expression = parse(condition)
+        expression = parse(condition, _saved_condition)
         predicate = compile_predicate(expression, now, account)
-        asks_for_addresses = _asks_for_addresses(expression)
+        asks_for_addresses = not _ADDRESS_FIELDS.isdisjoint(asks(expression))
         items = self._database.scan(settings().core_table, segment=segment, segments=segments)
         persons = (item for item in items if item["pk"].startswith("C#"))
         everybody = (
@@ -83,17 +105,64 @@ class Segments:
             refused = self._suppressed(batch) if asks_for_addresses else set()
             yield from (person for person in (_without(person, refused) for person in batch) if predicate(person))
 
+    def count(self, condition: object, now: datetime) -> tuple[int, list[Cid]]:
+        """Return how many people fulfil a condition at `now`, on whatever account, and a few of them."""
+        number, sample = 0, []
+        for person in self.find(condition, now):
+            number += 1
+            if number <= _SAMPLE:
+                sample.append(person.cid)
+        return number, sample
 
-def _asks_for_addresses(expression: Expression) -> bool:
-    match expression:
-        case All(parts) | AnyOf(parts):
-            return any(_asks_for_addresses(part) for part in parts)
-        case Not(part):
-            return _asks_for_addresses(part)
-        case FieldIs(field):
-            return field in ("email.reachable", "sms.reachable")
-        case _:
-            return False
+    def save(self, segment_id: str, name: str, condition: Mapping[str, Any]) -> SavedSegment:
+        """Keep a condition under an id, in place of the one before; the same once more changes nothing.
+
+        Raises InvalidError(`segment.id_malformed`, `segment.name_empty`, `condition.*`),
+        ConflictError(`segment.changed_meanwhile`).
+        """
+        if not _ID.match(segment_id):
+            raise InvalidError("segment.id_malformed")
+        if not name.strip():
+            raise InvalidError("segment.name_empty")
+        if len(msgspec.json.encode(condition)) > _MOST_BYTES:
+            raise InvalidError("condition.too_large", path="$", most=_MOST_BYTES)
+        parse(condition, _saved_condition, defines=segment_id)
+        before = table.get(segment_id)
+        segment = SavedSegment(segment_id, name.strip(), condition, before.revision + 1 if before else 1)
+        if before and (before.name, before.condition) == (segment.name, segment.condition):
+            return before
+        if not table.put(segment):
+            raise ConflictError("segment.changed_meanwhile", segment_id=segment_id)
+        return segment
+
+    def saved(self, segment_id: str) -> SavedSegment:
+        """Return a saved segment. Raises NotFoundError(`segment.unknown`)."""
+        segment = _saved(segment_id)
+        if segment is None:
+            raise NotFoundError("segment.unknown", segment_id=segment_id)
+        return segment
+
+    def all_saved(self) -> list[SavedSegment]:
+        """Return all saved segments by id."""
+        return table.everyone()
+
+    def delete(self, segment_id: str) -> None:
+        """Forget a saved segment; what still names it is refused when it is used. Raises NotFoundError(`segment.unknown`)."""
+        table.delete(self.saved(segment_id).segment_id)
+
+
+def _saved(segment_id: str) -> SavedSegment | None:
+    # Checked first: DynamoDB refuses keys that are too long, and that would be our fault and not the caller's.
+    return table.get(segment_id) if _ID.match(segment_id) else None
+
+
+def _saved_condition(segment_id: str) -> object:
+    segment = _saved(segment_id)
+    return segment.condition if segment else None
+
+
+def _compiled(condition: bytes, now: datetime, account: AccountKey | None, _period: float) -> Predicate:
+    return compile_predicate(parse(msgspec.json.decode(condition), _saved_condition), now, account)
 
 
 def _addresses(person: Person) -> list[tuple[DeliveryChannel, str]]:
@@ -106,4 +175,4 @@ def _without(person: Person, refused: set[tuple[DeliveryChannel, str]]) -> Perso
     channels = frozenset(channel for channel, address in _addresses(person) if (channel, address) in refused)
     if not channels:
         return person
-    return Person(person.customer, person.stats, person.tags, person.friends, channels)
+    return replace(person, suppressed=channels)

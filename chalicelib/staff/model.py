@@ -22,6 +22,7 @@ SCOPES = (
     "operations:read", "operations:write",
     "orders:read", "orders:write",
     "scenarios:read", "scenarios:write",
+    "segments:read", "segments:write",
     "tags:read", "tags:write",
     "templates:read", "templates:write",
     "tracking:read", "tracking:write",

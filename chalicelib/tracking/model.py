@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.facts import Evidence
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.signing import read_token, sign_token
+from chalicelib.ports.database import Item
 
+ACTIVITY_SK = "A"
+HOURS = tuple(f"h{hour:02}" for hour in range(24))
+_FEWEST_ACTS = 3  # fewer are chance and no habit
 CLICK, OPEN, OPT_OUT = "r", "o", "u"
 # A page that is fetched this soon after the message left was fetched by a machine (mail scanners, previews).
 MACHINE_SPEED = timedelta(seconds=2)
 _BROWSERS = ("mozilla/", "opera/")
 # Beyond what crawler-user-agents knows.
 _MACHINES = ("line-poker", "linespider", "ms-office", "bitlybot", "preview", "scanner", "monitor", "curl/", "wget/", "python-")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """When a person last did something himself, and how often he did by the JST hour (24 counts, or none at all)."""
+
+    last_at: datetime | None = None
+    hours: tuple[int, ...] = ()
+
+    def best_hour(self) -> int | None:
+        """Return the JST hour at which he usually acts, the earlier of two; None as long as there is no habit.
+
+        An hour counts double and its neighbours once, so that 20:55 and 21:05 belong together.
+        """
+        if sum(self.hours) < _FEWEST_ACTS:
+            return None
+        around = [self.hours[hour - 1] + 2 * self.hours[hour] + self.hours[(hour + 1) % 24] for hour in range(24)]
+        return around.index(max(around))
+
+
+def activity_of(collection: Mapping[str, Item]) -> Activity:
+    """Return a person's activity from his core items."""
+    item = collection.get(ACTIVITY_SK)
+    if not item:
+        return Activity()
+    return Activity(from_text(item["last_at"]), tuple(item.get(hour, 0) for hour in HOURS))
 
 
 @dataclass(frozen=True, slots=True)

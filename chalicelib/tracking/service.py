@@ -126,6 +126,10 @@ class Tracking:
         """Write a fact into the person's timeline."""
         table.note(self._database, fact, kind, details)
 
+    def acted(self, cid: Cid, at: datetime) -> None:
+        """Note that a person did something himself at this instant: not a purchase, not what a machine did for him."""
+        table.acted(cid, at)
+
     def timeline(self, cid: Cid) -> list[Item]:
         """Return what a person did, oldest first."""
         return table.timeline(self._database, cid)

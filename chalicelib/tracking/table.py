@@ -1,20 +1,24 @@
-"""Links in the config table (`LNK` / id), what people did in the timeline (`C#cid` / `EV#…`)."""
+"""Links in the config table (`LNK` / id); what people did in the timeline (`C#cid` / `EV#…`), and their habits (core, `A`)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from pynamodb.attributes import UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.facts import Fact
 from chalicelib.kernel.ids import Cid
+from chalicelib.kernel.windows import JST
 from chalicelib.people.model import person_key
 from chalicelib.ports.database import Database, Item
 from chalicelib.settings import settings
-from chalicelib.storage import ConfigItem, saved
-from chalicelib.tracking.model import TrackedLink
+from chalicelib.storage import ConfigItem, CoreItem, is_lost, saved
+from chalicelib.tracking.model import ACTIVITY_SK, HOURS, TrackedLink
 
 
 class LinkItem(ConfigItem):
@@ -23,6 +27,12 @@ class LinkItem(ConfigItem):
     name = UnicodeAttribute()
     url = UnicodeAttribute()
     created_at = UnicodeAttribute()
+
+
+class ActivityItem(CoreItem):
+    """When a person last did something himself, and `h00` to `h23`: how often by the JST hour."""
+
+    last_at = UnicodeAttribute()
 
 
 def create(link: TrackedLink) -> bool:
@@ -70,3 +80,26 @@ def note(database: Database, fact: Fact, kind: str, details: dict[str, Any]) -> 
 def timeline(database: Database, cid: Cid) -> list[Item]:
     """Return what a person did, oldest first."""
     return database.query(settings().timeline_table, person_key(cid), prefix="EV#")
+
+
+def acted(cid: Cid, at: datetime) -> None:
+    """Note an act of a person: the last one only grows, and told again it counts no second time.
+
+    An older act that is told again counts twice in its hour: a habit does not mind, and remembering each act would cost a
+    write more.
+    """
+    item, text = ActivityItem(person_key(cid), ACTIVITY_SK), to_text(at)
+    hour = NumberAttribute(attr_name=HOURS[at.astimezone(JST).hour])
+    last: Any = ActivityItem.last_at
+    if not _updated(item, [last.set(text), hour.add(1)], last.does_not_exist() | (last < text)):
+        _updated(item, [hour.add(1)], last != text)
+
+
+def _updated(item: ActivityItem, actions: list[Action], condition: Condition) -> bool:
+    try:
+        item.update(actions=actions, condition=condition)
+    except UpdateError as error:
+        if is_lost(error):
+            return False
+        raise
+    return True

@@ -30,7 +30,7 @@ def fill(path: str, **names: str) -> str:
     values = {
         "key": "main", "key_id": "enk_none", "customer_id": "cus_0000000000", "tag_id": "tag_none", "campaign_id": "cmp_none",
         "scenario_id": "none", "template_id": "tpl_none", "import_id": "imp_none", "queue": "events", "event_id": "none",
-        "day": "2026-12-01", "channel": "email", "account": "main", "line_user_id": HANAKO, **names,
+        "segment_id": "seg_none", "day": "2026-12-01", "channel": "email", "account": "main", "line_user_id": HANAKO, **names,
     }  # fmt: skip
     return path.format_map(values)
 
@@ -207,6 +207,7 @@ def test_an_endless_address_names_nothing(knock: Knock, found: Endpoint) -> None
         "tag_id",
         "campaign_id",
         "scenario_id",
+        "segment_id",
         "template_id",
         "import_id",
         "event_id",
