@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from chalicelib.campaigns.service import Campaigns
     from chalicelib.customers.service import Customers
     from chalicelib.delivery.answers import Answers
+    from chalicelib.delivery.caps import Caps
     from chalicelib.delivery.ledger import Ledger
     from chalicelib.delivery.service import Delivery
     from chalicelib.friends.service import Friends
@@ -254,6 +255,13 @@ class World:
         return Ledger(self.database)
 
     @cached_property
+    def caps(self) -> Caps:
+        """How many messages a person gets."""
+        from chalicelib.delivery.caps import Caps
+
+        return Caps(self.database)
+
+    @cached_property
     def delivery(self) -> Delivery:
         """The one way out."""
         from chalicelib.delivery.compose import Composer
@@ -262,7 +270,7 @@ class World:
 
         senders = Senders(self.ledger, self.line_accounts, self.line, self.email, self.sms, self.files)
         composer = Composer(self.messages, self.tracking, self.settings)
-        return Delivery(self.ledger, self.segments, composer, senders, self.clock)
+        return Delivery(self.ledger, self.segments, composer, senders, self.caps, self.clock)
 
     @cached_property
     def answers(self) -> Answers:

@@ -9,11 +9,15 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from chalicelib.customers.model import DeliveryChannel
+from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.facts import ReplyToken
 from chalicelib.kernel.ids import AccountKey, Cid
-from chalicelib.kernel.windows import DeliveryWindow
+from chalicelib.kernel.windows import DeliveryWindow, parse_duration
 
 ACTIVE = "active"
+# What is remembered of a person's messages for the sake of caps: beyond this a cap could not be kept.
+LONGEST_PERIOD = timedelta(days=31)
+MOST_SENDS = 100
 
 
 class MachineChannel(StrEnum):
@@ -43,6 +47,35 @@ class Cap:
     per: timedelta
     policy: Literal["delay", "skip"]
     channel: str = ""
+
+
+def parse_cap(scope: str, most: int, per: str, policy: str, channel: str = "") -> Cap:
+    """Return the cap that staff wrote down; per: an ISO 8601 duration. Raises InvalidError(`cap.malformed`)."""
+    length = parse_duration(per)
+    if most < 1 or most > MOST_SENDS or not timedelta(0) < length <= LONGEST_PERIOD:
+        raise InvalidError("cap.malformed", most=MOST_SENDS, days=LONGEST_PERIOD.days)
+    if channel not in ("", *DeliveryChannel):
+        raise InvalidError("cap.malformed", most=MOST_SENDS, days=LONGEST_PERIOD.days)
+    match scope, policy:
+        case ("all" | "source" | "channel") as what, ("delay" | "skip") as then:
+            return Cap(what, most, length, then, channel)
+    raise InvalidError("cap.malformed", most=MOST_SENDS, days=LONGEST_PERIOD.days)
+
+
+def cap_words(cap: Cap) -> dict[str, Any]:
+    """Return a cap as staff writes it: what `parse_cap` reads."""
+    hours, minutes = divmod(cap.per.seconds // 60, 60)
+    clock = (f"{hours}H" if hours else "") + (f"{minutes}M" if minutes else "")
+    per = "P" + (f"{cap.per.days}D" if cap.per.days else "") + (f"T{clock}" if clock else "")
+    return {"scope": cap.scope, "most": cap.most, "per": per, "policy": cap.policy, "channel": cap.channel}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the company allows itself whatever a scenario or campaign says. window: for those that name no hours of their own."""
+
+    caps: tuple[Cap, ...] = ()
+    window: DeliveryWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,10 @@ def decide(job: Job, person: Person, now: datetime, recent: Sequence[PastSend] =
         return Skip(why)
     if isinstance(job.channel, MachineChannel):
         return Send()
-    waits = None if job.important else _capped(job, now, recent) or _unaccustomed(job, person, now) or _closed(job, now)
-    if waits:
-        return waits
+    if not job.important:
+        waits = _capped(job, now, recent) or _unaccustomed(job, person, now) or _closed(job, now)
+        if waits:
+            return waits
     friend = person.friend(job.account) if job.channel is DeliveryChannel.LINE else None
     return Send(friend.account if friend else None)
 
@@ -48,6 +49,11 @@ def refusal(channel: Channel, account: AccountKey | None, person: Person) -> str
     return "" if person.can_reach(channel) else "no_address"
 
 
+def is_counted(job: Job) -> bool:
+    """Say whether a message counts against caps: not what somebody has asked for or has to know, and not what a machine gets."""
+    return not job.important and job.reply is None and isinstance(job.channel, DeliveryChannel)
+
+
 def binding(caps: Sequence[Cap], channel: Channel) -> tuple[Cap, ...]:
     """Return the caps that bind messages of a channel."""
     return tuple(cap for cap in caps if cap.channel in {"", channel})
@@ -59,6 +65,8 @@ def origin(source: str) -> str:
 
 
 def _capped(job: Job, now: datetime, recent: Sequence[PastSend]) -> Hold | Skip | None:
+    if not is_counted(job):
+        return None
     holds = list[Hold]()
     for cap in binding(job.caps, job.channel):
         counted = sorted(one.at for one in recent if now - one.at < cap.per and _counts(cap, job, one))
@@ -82,7 +90,7 @@ def _counts(cap: Cap, job: Job, one: PastSend) -> bool:
 
 
 def _unaccustomed(job: Job, person: Person, now: datetime) -> Hold | None:
-    hour = _best_hour(person) if job.best_hour else None
+    hour = person.activity.best_hour() if job.best_hour else None
     if hour is None or now.astimezone(JST).hour == hour:
         return None
     today = at_local(local_date(now), time(hour))
@@ -90,12 +98,6 @@ def _unaccustomed(job: Job, person: Person, now: datetime) -> Hold | None:
     if job.window and not (job.window.is_open(today) or job.window.start.hour == hour):
         return None
     return Hold(today if today > now else at_local(local_date(now) + timedelta(days=1), time(hour)), "best_hour")
-
-
-def _best_hour(person: Person) -> int | None:
-    activity = getattr(person, "activity", None)
-    hour: int | None = activity.best_hour() if activity else None
-    return hour
 
 
 def _closed(job: Job, now: datetime) -> Hold | Skip | None:

@@ -13,10 +13,11 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from chalicelib.delivery.caps import Caps
 from chalicelib.delivery.compose import Composer, without
 from chalicelib.delivery.ledger import Ledger
 from chalicelib.delivery.model import Batch, BatchState, Hold, Job, Report, Row, Send, Skip
-from chalicelib.delivery.policy import decide, refusal
+from chalicelib.delivery.policy import refusal
 from chalicelib.delivery.senders import KEY_LIFE, Senders
 from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import EnishiError, SendingStoppedError, TemporaryError
@@ -34,11 +35,12 @@ _STILL_TRUE = timedelta(minutes=5)
 class Delivery:
     """Sends messages."""
 
-    def __init__(self, ledger: Ledger, segments: Segments, composer: Composer, senders: Senders, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, segments: Segments, composer: Composer, senders: Senders, caps: Caps, clock: Clock) -> None:
         self._ledger = ledger
         self._segments = segments
         self._composer = composer
         self._senders = senders
+        self._caps = caps
         self._clock = clock
 
     def deliver(self, job: Job, rows: Sequence[Row], accounts: Sequence[AccountKey]) -> Report:
@@ -63,8 +65,8 @@ class Delivery:
         report = Report()
         sends: list[Row] = []
         skips: list[tuple[Row, str]] = []
-        for row in rows:
-            match decide(job, people[row.cid], now):
+        for row, decision in zip(rows, self._caps.decide(job, rows, people, now), strict=True):
+            match decision:
                 case Send():
                     sends.append(row)
                 case Skip(why):
@@ -73,6 +75,7 @@ class Delivery:
                     report.held.append((row, until))
         won = self._ledger.claim(sends, job.cohort, job.visit, job.batch_id)
         report.sent = [row for row, ours in zip(sends, won, strict=True) if ours]
+        self._caps.give_back(job, [row for row, ours in zip(sends, won, strict=True) if not ours], people)
         noted = self._ledger.skip([row for row, _ in skips], job.cohort, job.visit, [why for _, why in skips])
         report.skipped = [skip for skip, ours in zip(skips, noted, strict=True) if ours]
         return report

@@ -26,6 +26,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "campaign.template_of_other_channel": ("テンプレートの配信チャネルが一斉配信と違います。", "The template is for another delivery channel."),
     "campaign.time_is_past": ("配信日時が過去です。これからの日時を指定してください。", "The time to send is in the past."),
     "campaign.unknown": ("一斉配信「{campaign_id}」はありません。", "There is no campaign {campaign_id}."),
+    "cap.malformed": ("配信回数の上限が正しくありません。1〜{most}通、期間は{days}日までです。", "A cap allows 1 to {most} messages in up to {days} days; scope: all, source, channel; policy: delay, skip."),
     "cohort.unknown": ("コホート「{cohort}」はありません。", "There is no cohort {cohort}."),
     "condition.cycle": ("条件の {path} のセグメントは、自分自身をたどってしまいます。", "The saved segment at {path} leads back to itself."),
     "condition.field_unknown": ("条件の {path} にある項目名は使えません。", "The condition names an unknown field at {path}."),
