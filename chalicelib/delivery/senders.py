@@ -154,7 +154,7 @@ class Senders:
             if not self._ledger.take_over_call(call.key, begun_at, now):
                 return ""
         try:
-            return self._ended(call, f"accepted {send()}")
+            accepted = send()
         except TemporaryError as error:
             if error.maybe_done:
                 warning("a call is unclear; the provider's own events will tell", reason=error.reason)
@@ -163,6 +163,8 @@ class Senders:
             raise
         except PermanentError as error:
             return self._ended(call, f"failed {error.reason}")
+        # Not within the try: a database that is too busy to keep this must not have the call taken back that was made.
+        return self._ended(call, f"accepted {accepted}")
 
     def _ended(self, call: Call, result: str) -> str:
         self._ledger.end_call(call.key, result)

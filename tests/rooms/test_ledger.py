@@ -1,4 +1,4 @@
-"""What delivery expects of a ledger: of the real one on DynamoDB's semantics, and of the fake that the model test believes."""
+"""What delivery expects of a ledger, on DynamoDB and on the database in memory that the model test believes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from chalicelib.adapters.database import DynamoDatabase
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.ledger import Ledger
-from chalicelib.delivery.model import ACTIVE, Batch, BatchState, Call, Row
+from chalicelib.delivery.model import ACTIVE, Batch, BatchState, Call, Row, row_of
 from chalicelib.kernel.ids import AccountKey, Cid
+from chalicelib.ports.database import Database
 from chalicelib.settings import settings
-from tests.fakes.ledger import FakeLedger, KeptRow
+from tests.fakes.database import FakeDatabase
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -33,20 +35,12 @@ class Case:
         return made
 
 
-@pytest.fixture(params=["DynamoDB", "fake"])
+@pytest.fixture(params=["DynamoDB", "in memory"])
 def case(request: pytest.FixtureRequest) -> Case:
-    if request.param == "fake":
-        fake = FakeLedger()
-
-        def put(row: Row) -> None:
-            fake.rows[row.pk, row.sk] = KeptRow(row)
-
-        return Case(fake, put, lambda i: fake.rows[f"C#{i}", "ENR#s#"].row)
-    request.getfixturevalue("tables")
-    from chalicelib.adapters.database import DynamoDatabase
-    from chalicelib.delivery.model import row_of
-
-    database = DynamoDatabase()
+    database: Database = FakeDatabase()
+    if request.param == "DynamoDB":
+        request.getfixturevalue("tables")
+        database = DynamoDatabase()
 
     def add(row: Row) -> None:
         item = {name: getattr(row, name) for name in ("pk", "sk", "cohort", "status", "last", "claim")}
