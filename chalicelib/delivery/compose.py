@@ -11,8 +11,9 @@ from html import escape
 from typing import Any
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.model import Batch, BatchState, Call, Job
-from chalicelib.kernel.ids import AccountKey, Cid, derived_uuid
+from chalicelib.delivery.model import Batch, BatchState, Call, Job, MachineChannel
+from chalicelib.kernel.clock import to_text
+from chalicelib.kernel.ids import AccountKey, Cid, customer_id, derived_uuid
 from chalicelib.messages.model import LINK_PREFIX, Template, canonical, render
 from chalicelib.messages.service import Messages
 from chalicelib.segments.model import Person
@@ -20,8 +21,10 @@ from chalicelib.settings import Settings
 from chalicelib.tracking.service import Tracking
 
 MULTICAST = 500  # Multicast takes at most 500 ids (line-openapi messaging-api.yml, MulticastRequest.to)
-_CALLS = 100  # calls in one batch: the item must stay below DynamoDB's 400 KB
+_CALLS = 500  # calls in one batch, a page of them; the item must stay below DynamoDB's 400 KB, keys and results included
 _BATCH_BYTES = 250_000
+# Webhooks in one batch: those of a slow receiver must come to an end, and be kept, within a Lambda's time.
+_HOOKS = 100
 # A reply token is promised for one minute (docs: send reply message); a margin for our own way there.
 REPLY_LIFE = timedelta(seconds=50)
 
@@ -38,6 +41,8 @@ class Composer:
 
     def compose(self, job: Job, number: int, recipients: Sequence[Recipient], now: datetime) -> Batch:
         """Return the next batch for the first of these recipients; the others come in later batches."""
+        if isinstance(job.channel, MachineChannel):
+            return self._webhook(job, number, recipients, now)
         template = self._messages.get(job.template_id)
         if job.channel is DeliveryChannel.LINE:
             return self._line(job, number, recipients, template, now)
@@ -136,6 +141,21 @@ class Composer:
     def _sms(self, job: Job, template: Template, cid: Cid, person: Person, now: datetime) -> Mapping[str, Any]:
         text = render(template.content["text"], self.values(job, template, cid, person, now))
         return {"to": person.customer.profile.phone, "text": text}
+
+    def _webhook(self, job: Job, number: int, recipients: Sequence[Recipient], now: datetime) -> Batch:
+        calls = []
+        for cid, person in recipients[:_HOOKS]:
+            key = derived_uuid(job.batch_id, str(number), str(cid))
+            payload = {
+                "id": key,
+                "customer_id": customer_id(person.cid),
+                "member_no": person.customer.profile.member_no,
+                "source": job.source,
+                "due": to_text(job.due),
+                "data": dict(job.data),
+            }
+            calls.append(Call((cid,), {"hook": job.template_id, "payload": payload}, key))
+        return _batch(job, number, "webhook", None, calls, now)
 
     def _postal(self, job: Job, number: int, recipients: Sequence[Recipient], template: Template, now: datetime) -> Batch:
         letters = _that_fit((cid, self._letter(job, number, template, cid, person, now)) for cid, person in recipients[:MULTICAST])

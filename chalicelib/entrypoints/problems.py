@@ -107,6 +107,9 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "tick.unknown": ("予定「{kind}」はありません。", "There is no tick {kind}."),
     "time.malformed": ("時刻「{given}」が正しくありません。", "The time {given} is malformed."),
     "token.invalid": ("リンクが正しくありません。", "The token is invalid."),
+    "webhook.id_malformed": ("WebhookのIDは英小文字で始まる40文字までの英小文字・数字・_・-にしてください。", "A webhook id has up to 40 lower-case letters, digits, underscores and hyphens and starts with a letter."),
+    "webhook.unknown": ("Webhook「{hook_id}」はありません。", "There is no webhook {hook_id}."),
+    "webhook.url_malformed": ("WebhookのURLは https:// で始まる2,000文字までのURLにしてください。", "A webhook's address must be an https URL of up to 2,000 characters."),
     "window.empty": ("配信時間帯の開始と終了が同じです（{start}）。", "The delivery window starts and ends at {start}."),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,19 @@ class FakeSms:
                 raise problem
         self.sent.append((to, text, reference))
         return f"sms-{len(self.sent)}"
+
+
+@dataclass
+class FakeHookCaller:
+    sent: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
+    problems: list[Exception | None] = field(default_factory=list)
+
+    def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> int:
+        problem = self.problems.pop(0) if self.problems else None
+        if problem is not None:
+            raise problem
+        self.sent.append((url, content, dict(headers)))
+        return 200
 
 
 @dataclass
