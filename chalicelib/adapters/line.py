@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,16 +13,18 @@ from urllib.parse import urlencode
 import urllib3
 
 from chalicelib.kernel.errors import AccountRefusedError, PermanentError, QuotaExceededError, TemporaryError
-from chalicelib.ports.line import BotInfo, LineCredentials, Profile, SendAccepted
+from chalicelib.ports.line import BotInfo, LineCredentials, Profile, Quota, SendAccepted
 
 # Stateless tokens live 15 minutes (docs: channel access token); a new one is fetched after twelve.
 _TOKEN_SECONDS = 720.0
 _ALREADY_ACCEPTED = 409
+# As many threads as a page of pushes uses: each keeps its connection, none is opened for one call.
+CALLS_AT_ONCE = 64
 
 
 @lru_cache(maxsize=1)
 def _pool() -> urllib3.PoolManager:
-    return urllib3.PoolManager(maxsize=20, retries=False, timeout=urllib3.Timeout(connect=3.0, read=10.0))
+    return urllib3.PoolManager(maxsize=CALLS_AT_ONCE, block=True, retries=False, timeout=urllib3.Timeout(connect=3.0, read=10.0))
 
 
 class LineApi:
@@ -31,6 +34,7 @@ class LineApi:
         self._base_url = base_url
         self._monotonic = monotonic
         self._tokens: dict[str, tuple[float, str, str]] = {}
+        self._lock = threading.Lock()
 
     def send(self, credentials: LineCredentials, verb: str, body: dict[str, Any], retry_key: str = "") -> SendAccepted:
         """Send by reply, push or multicast; see the port."""
@@ -69,9 +73,15 @@ class LineApi:
         details = data.get("details") or [data]
         return [f"{detail.get('property', '')}: {detail.get('message', '')}".removeprefix(": ") for detail in details]
 
+    def quota(self, credentials: LineCredentials) -> Quota:
+        """Return the month's messages; see the port."""
+        allowed = self._call(credentials, "GET", "/v2/bot/message/quota")[2]
+        used = self._call(credentials, "GET", "/v2/bot/message/quota/consumption")[2]
+        return Quota(int(allowed["value"]) if allowed.get("type") == "limited" else None, int(used["totalUsage"]))
+
     def token(self, credentials: LineCredentials) -> str:
         """Return a stateless token that lives for some minutes yet; for the SDK (adapters/line_setup.py)."""
-        return self._token(credentials, fresh=False)
+        return self._token(credentials)
 
     def _call(
         self,
@@ -82,8 +92,9 @@ class LineApi:
         headers: dict[str, str] | None = None,
         accept: tuple[int, ...] = (200,),
     ) -> tuple[int, Any, dict[str, Any]]:
+        dead = ""
         for last in (False, True):
-            token = self._token(credentials, fresh=last)
+            token = self._token(credentials, dead)
             sent = {"Authorization": f"Bearer {token}", **(headers or {})}
             content = None
             if body is not None:
@@ -92,6 +103,7 @@ class LineApi:
             status, answered, data = self._request(method, path, content, sent)
             if status != 401 or last:  # a token may die early; once is worth a second try
                 break
+            dead = token
         if status in accept:
             return status, answered, data
         raise _error(path, status, data)
@@ -110,10 +122,17 @@ class LineApi:
             data = {}
         return response.status, response.headers, data if isinstance(data, dict) else {}
 
-    def _token(self, credentials: LineCredentials, *, fresh: bool) -> str:
-        known = self._tokens.get(credentials.channel_id)
-        if known and not fresh and self._monotonic() < known[0] and known[2] == credentials.channel_secret:
-            return known[1]
+    def _token(self, credentials: LineCredentials, dead: str = "") -> str:
+        with self._lock:  # many threads send at once: one of them fetches, the others wait for it
+            known = self._tokens.get(credentials.channel_id)
+            is_alive = known and known[1] != dead and self._monotonic() < known[0]
+            if known and is_alive and known[2] == credentials.channel_secret:
+                return known[1]
+            token = self._issue(credentials)
+            self._tokens[credentials.channel_id] = (self._monotonic() + _TOKEN_SECONDS, token, credentials.channel_secret)
+            return token
+
+    def _issue(self, credentials: LineCredentials) -> str:
         form = {
             "grant_type": "client_credentials",
             "client_id": credentials.channel_id,
@@ -127,9 +146,7 @@ class LineApi:
         except TemporaryError as error:
             # Whatever became of the token, the call that needs it has not been made.
             raise TemporaryError(error.reason, retry_after_seconds=error.retry_after_seconds) from error
-        token = str(data["access_token"])
-        self._tokens[credentials.channel_id] = (self._monotonic() + _TOKEN_SECONDS, token, credentials.channel_secret)
-        return token
+        return str(data["access_token"])
 
 
 def _error(path: str, status: int, data: dict[str, Any]) -> TemporaryError | PermanentError:

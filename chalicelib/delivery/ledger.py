@@ -61,8 +61,11 @@ class Ledger:
         """Return the frozen batches of a page in order, strongly consistent."""
         return [_batch(item) for item in self._database.query(settings().engine_table, f"SND#{batch_id}")]
 
-    def freeze(self, batch: Batch) -> bool:
-        """Write a batch unless its number is taken; True when it is ours."""
+    def freeze(self, batch: Batch, by: str = "") -> bool:
+        """Write a batch unless its number is taken; True when it is ours.
+
+        by: a name of the try that makes its calls at once, where batch.attempted_at says so; see `attempt`.
+        """
         if batch.state is BatchState.FROZEN:
             self._database.put_many(settings().engine_table, [_open_entry(batch)])
         item = {
@@ -75,8 +78,8 @@ class Ledger:
             "results": list(batch.results),
             "state": str(batch.state),
             "frozen_at": to_text(batch.frozen_at),
-            "attempted_at": "",
-            "attempted_by": "",
+            "attempted_at": to_text(batch.attempted_at) if batch.attempted_at else "",
+            "attempted_by": by,
             "ttl": int((batch.frozen_at + _KEEP).timestamp()),
         }
         return self._database.execute([Statement.insert(settings().engine_table, item)]) == [None]
@@ -108,9 +111,16 @@ class Ledger:
         self._update(batch, changes, {"attempted_at": "", "state": str(BatchState.FROZEN)})
 
     def save(self, batch: Batch, results: Sequence[str], state: BatchState) -> Batch:
-        """Keep what the calls came to; a batch that is no longer frozen stays as it is."""
-        kept = self._update(batch, {"results": list(results), "state": str(state)}, {"state": str(BatchState.FROZEN)})
+        """Keep what the calls came to; a batch that is no longer frozen stays as it is.
+
+        What was sent is personal and nobody needs it any more: the bodies of a batch that is done go with the same write.
+        """
         saved = replace(batch, results=tuple(results), state=state)
+        changes: dict[str, Any] = {"results": list(results), "state": str(state)}
+        if state is BatchState.SENT:
+            saved = replace(saved, calls=tuple(replace(call, body={}) for call in batch.calls))
+            changes["calls"] = _calls_text(saved.calls)
+        kept = self._update(batch, changes, {"state": str(BatchState.FROZEN)})
         if kept and state is not BatchState.FROZEN:
             self.file(saved)
         return saved

@@ -42,6 +42,19 @@ class Profile:
     status_message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A month's messages. limit: None when the plan has none. used: about, as LINE counts it."""
+
+    limit: int | None
+    used: int
+
+    @property
+    def left(self) -> int | None:
+        """How many may still be sent; None when there is no limit."""
+        return None if self.limit is None else max(0, self.limit - self.used)
+
+
 class Line(Protocol):
     """Every verb raises TemporaryError (429 rate, 5xx, time-out), SendingStoppedError (429 monthly, 401, 403) or PermanentError."""
 
@@ -63,4 +76,8 @@ class Line(Protocol):
 
     def validate(self, credentials: LineCredentials, verb: str, messages: list[dict[str, Any]]) -> list[str]:
         """Return LINE's own complaints about these messages, empty when it would take them."""
+        ...
+
+    def quota(self, credentials: LineCredentials) -> Quota:
+        """Return how many messages the month allows and how many are used."""
         ...

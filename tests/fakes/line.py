@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib.ports.line import BotInfo, LineCredentials, Profile, SendAccepted
+from chalicelib.ports.line import BotInfo, LineCredentials, Profile, Quota, SendAccepted
 from chalicelib.ports.line_setup import LineSetup
 
 
@@ -24,6 +24,7 @@ class FakeLine:
     profiles: dict[str, Profile] = field(default_factory=dict)
     problems: list[Exception | None] = field(default_factory=list)
     link_tokens: int = 0
+    month: Quota = Quota(None, 0)
 
     def _trouble(self) -> None:
         if self.problems:
@@ -60,6 +61,9 @@ class FakeLine:
 
     def validate(self, credentials: LineCredentials, verb: str, messages: list[dict[str, Any]]) -> list[str]:
         return []
+
+    def quota(self, credentials: LineCredentials) -> Quota:
+        return self.month
 
     def received_by(self, user_id: str) -> list[Any]:
         """Return the message lists that a user id was sent by push or multicast."""
