@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from chalicelib.customers.service import Customers
     from chalicelib.delivery.answers import Answers
     from chalicelib.delivery.caps import Caps
+    from chalicelib.delivery.hooks import Hooks
     from chalicelib.delivery.ledger import Ledger
+    from chalicelib.delivery.senders import Mapper
     from chalicelib.delivery.service import Delivery
     from chalicelib.friends.service import Friends
     from chalicelib.idempotency.service import Idempotency
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.ports.database import Database
     from chalicelib.ports.email import EmailSender
     from chalicelib.ports.files import Files
+    from chalicelib.ports.hooks import HookCaller
     from chalicelib.ports.line import Line
     from chalicelib.ports.line_setup import LineInspector
     from chalicelib.ports.machines import Machines
@@ -137,6 +140,13 @@ class World:
         from chalicelib.adapters.schedules import EventBridgeSchedules
 
         return EventBridgeSchedules(self.settings.schedule_group, self.settings.ticks_function_arn, self.settings.schedule_role_arn)
+
+    @cached_property
+    def each(self) -> Mapper:
+        """How the calls of a batch are worked through."""
+        from chalicelib.adapters.threads import in_threads
+
+        return in_threads
 
     # Rooms ------------------------------------------------------------------------------------------------------------------
 
@@ -255,6 +265,20 @@ class World:
         return Ledger(self.database)
 
     @cached_property
+    def hook_caller(self) -> HookCaller:
+        """Webhooks out; a receiver on this machine will do where LINE is a simulator on this machine."""
+        from chalicelib.adapters.hooks import HookApi
+
+        return HookApi(allow_loopback=self.settings.line_api_url.startswith("http://"))
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """Webhooks out."""
+        from chalicelib.delivery.hooks import Hooks
+
+        return Hooks(self.database, self.secrets, self.hook_caller, self.clock)
+
+    @cached_property
     def caps(self) -> Caps:
         """How many messages a person gets."""
         from chalicelib.delivery.caps import Caps
@@ -265,10 +289,22 @@ class World:
     def delivery(self) -> Delivery:
         """The one way out."""
         from chalicelib.delivery.compose import Composer
+        from chalicelib.delivery.permits import Permits
         from chalicelib.delivery.senders import Senders
         from chalicelib.delivery.service import Delivery
 
-        senders = Senders(self.ledger, self.line_accounts, self.line, self.email, self.sms, self.files)
+        senders = Senders(
+            self.ledger,
+            self.line_accounts,
+            self.line,
+            self.email,
+            self.sms,
+            self.files,
+            self.hooks,
+            self.clock,
+            leave=Permits().take,
+            each=self.each,
+        )
         composer = Composer(self.messages, self.tracking, self.settings)
         return Delivery(self.ledger, self.segments, composer, senders, self.caps, self.clock)
 

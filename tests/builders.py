@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from chalicelib.delivery.senders import in_turn
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.settings import settings
 from chalicelib.wiring import World
 from tests.fakes.clock import FakeClock
 from tests.fakes.line import FakeInspector, FakeLine
-from tests.fakes.outside import FakeEmail, FakeFiles, FakeMachines, FakeQueue, FakeSchedules, FakeSecrets, FakeSms
+from tests.fakes.outside import FakeEmail, FakeFiles, FakeHookCaller, FakeMachines, FakeQueue, FakeSchedules, FakeSecrets, FakeSms
 
 MAIN = AccountKey("main")
 HANAKO = LineUserId("U" + "a" * 32)
@@ -33,6 +34,7 @@ class Stage:
     work: FakeQueue
     machines: FakeMachines
     schedules: FakeSchedules
+    hook_caller: FakeHookCaller
 
     def friend(self, user_id: LineUserId = HANAKO, at: datetime | None = None) -> Cid:
         """Enter somebody who follows, without reactions; return his number."""
@@ -87,10 +89,12 @@ def make_stage() -> Stage:
         FakeQueue(),
         FakeMachines(),
         FakeSchedules(),
+        FakeHookCaller(),
     )
     # A cached property is an attribute once it is set: fakes go in before first use.
-    for name in ("line", "email", "sms", "files", "secrets", "events", "work", "machines", "schedules"):
+    for name in ("line", "email", "sms", "files", "secrets", "events", "work", "machines", "schedules", "hook_caller"):
         world.__dict__[name] = getattr(stage, name)
     world.__dict__["line_inspector"] = FakeInspector()
+    world.__dict__["each"] = in_turn
     world.line_accounts.connect("main", "縁商店", "1234567890", "f" * 32, "https://shop.test/line-login")
     return stage

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from itertools import count as attempts
+from typing import Any, TypeVar
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.compose import REPLY_LIFE
+from chalicelib.delivery.hooks import Hooks
 from chalicelib.delivery.ledger import Ledger
 from chalicelib.delivery.letters import letter_csv, letter_pdf
 from chalicelib.delivery.model import Batch, Call, MachineChannel
+from chalicelib.delivery.quotas import Quotas
+from chalicelib.delivery.results import accepted
+from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import PermanentError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import derived_uuid
 from chalicelib.line_accounts.service import LineAccounts
-from chalicelib.observability import warning
+from chalicelib.observability import count, warning
 from chalicelib.ports.email import Email, EmailSender
 from chalicelib.ports.files import Files
-from chalicelib.ports.line import Line, LineCredentials
+from chalicelib.ports.line import Line, Quota, SendAccepted
 from chalicelib.ports.sms import SmsSender
 
 # No Lambda lives longer than 15 minutes, and SES tells of a send within minutes: after half an hour silence means that the
@@ -28,13 +35,48 @@ KEY_LIFE = timedelta(hours=23, minutes=30)
 _REPLY, _PUSH = "reply", "push"
 # A second reply must reach LINE well within its minute, or its refusal would tell nothing.
 _REPLY_AGAIN_LIFE = REPLY_LIFE - timedelta(seconds=10)
+# Throttled calls wait a second, two, four, eight, give or take a half, and then leave it to the page's own retry.
+_PATIENCE = 5
+_REASON = 120  # of the words of a refusal, kept for each of up to 500 people
+
+T = TypeVar("T")
+R = TypeVar("R")
+# Applies a function to entries and returns the results in their order.
+Mapper = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
+# Waits until a call may be made: account, verb, how many are wanted (permits.Permits.take).
+Leave = Callable[[str, str, int], None]
+
+
+class HalfSentError(SendingStoppedError):
+    """Sending was stopped after a part of a multicast had been taken: its keys are in use."""
+
+
+def in_turn(work: Callable[[T], R], entries: Sequence[T]) -> list[R]:
+    """Work through entries one after the other."""
+    return [work(entry) for entry in entries]
+
+
+def _at_once(account: str, verb: str, wanted: int) -> None:
+    """Wait for nobody."""
 
 
 class Senders:
-    """The calls that leave the house."""
+    """The calls that leave the house. each: how the calls of a batch of pushes or webhooks are worked through."""
 
     def __init__(
-        self, ledger: Ledger, accounts: LineAccounts, line: Line, email: EmailSender, sms: SmsSender, files: Files
+        self,
+        ledger: Ledger,
+        accounts: LineAccounts,
+        line: Line,
+        email: EmailSender,
+        sms: SmsSender,
+        files: Files,
+        hooks: Hooks,
+        clock: Clock,
+        *,
+        leave: Leave = _at_once,
+        each: Mapper = in_turn,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
@@ -42,6 +84,41 @@ class Senders:
         self._email = email
         self._sms = sms
         self._files = files
+        self._hooks = hooks
+        self._clock = clock
+        self._leave = leave
+        self._each = each
+        self._sleep = sleep
+        self._quotas = Quotas(line, accounts)
+
+    def quota(self, account: str) -> Quota:
+        """Return what an account may still send this month, at most a minute old."""
+        return self._quotas.of(account)
+
+    def check_quota(self, account: str, messages: int) -> None:
+        """Raise QuotaExceededError when the month does not carry so many more messages."""
+        self._quotas.check(account, messages)
+
+    def make_calls(
+        self, batch: Batch, now: datetime, *, again: bool
+    ) -> tuple[list[str], list[TemporaryError | SendingStoppedError]]:
+        """Make the calls of a batch that have no result yet; return all results, and the errors that stopped some of them.
+
+        After the first error no further call begins; those that are under way come to their end.
+        """
+        errors: list[TemporaryError | SendingStoppedError] = []
+
+        def make(index: int) -> str:
+            if batch.results[index] or errors:
+                return batch.results[index]
+            try:
+                return self.call(batch, batch.calls[index], now, again=again)
+            except (TemporaryError, SendingStoppedError) as error:
+                errors.append(error)
+                return ""
+
+        each = self._each if batch.verb in ("push", "webhook") else in_turn
+        return each(make, range(len(batch.calls))), errors
 
     def has_retry_keys(self, batch: Batch) -> bool:
         """Say whether the batch rests on LINE's retry keys, which expire."""
@@ -56,8 +133,7 @@ class Senders:
             case DeliveryChannel.LINE if batch.verb == "reply":
                 return self._reply(batch, call, now, again=again)
             case DeliveryChannel.LINE:
-                credentials = self._accounts.credentials(str(batch.account))
-                return self._line_call(credentials, batch.verb, call.body, call.key)
+                return self._line_call(batch, batch.verb, call.body, call.key)
             case DeliveryChannel.EMAIL:
                 return self._once(call, now, lambda: self._send_email(call), oracle=True)
             case DeliveryChannel.SMS:
@@ -65,52 +141,80 @@ class Senders:
             case DeliveryChannel.POSTAL:
                 return self._print(call)
             case MachineChannel.WEBHOOK:
-                return "failed: no such webhook"
+                return self._hooks.call(call, batch.frozen_at, now)
 
-    def _line_call(self, credentials: LineCredentials, verb: str, body: Mapping[str, Any], key: str) -> str:
+    def _line_call(self, batch: Batch, verb: str, body: Mapping[str, Any], key: str) -> str:
+        request_id, refused = self._sent(batch, verb, body, key, 0)
+        return f"failed {next(iter(refused.values()))}" if request_id is None else accepted(request_id, refused)
+
+    def _sent(self, batch: Batch, verb: str, body: Mapping[str, Any], key: str, place: int) -> tuple[str | None, Mapping[int, str]]:
+        """Return LINE's id, None when nobody got it, and who was refused by his place in the frozen call."""
         try:
-            accepted = self._line.send(credentials, verb, dict(body), key)
+            return self._to_line(batch, verb, body, key).request_id, {}
         except SendingStoppedError:
             raise
         except PermanentError as error:
-            to = body["to"]
-            if verb != "multicast" or len(to) == 1 or "messages[" in error.reason:  # it is the message, not somebody in it
-                warning("LINE refused a message", reason=error.reason)
-                return f"failed {error.reason}"
-            return self._bisect(credentials, body, key)
-        return f"accepted {accepted.request_id}"
+            to = body["to"] if verb == "multicast" else [body["to"]]
+            if len(to) > 1 and "messages[" not in error.reason:  # somebody in it, not the message
+                return self._bisect(batch, body, key, place)
+            warning("LINE refused a message", reason=error.reason)
+            return None, {place + offset: error.reason[:_REASON] for offset in range(len(to))}
 
-    def _bisect(self, credentials: LineCredentials, body: Mapping[str, Any], key: str) -> str:
+    def _bisect(self, batch: Batch, body: Mapping[str, Any], key: str, place: int) -> tuple[str | None, Mapping[int, str]]:
         # One bad id fails the whole multicast and nobody gets it. Halves get keys derived from the whole's, so that a
         # retry walks the same tree with the same keys.
         to: Sequence[str] = body["to"]
         middle = len(to) // 2
-        parts = ((to[:middle], derived_uuid(key, "L")), (to[middle:], derived_uuid(key, "R")))
-        outcomes: list[str] = []
-        for ids, part_key in parts:
+        found: str | None = None
+        refused: dict[int, str] = {}
+        for ids, part, at in ((to[:middle], "L", place), (to[middle:], "R", place + middle)):
             try:
-                outcomes.append(self._line_call(credentials, "multicast", {**body, "to": list(ids)}, part_key))
+                request_id, bad = self._sent(batch, "multicast", {**body, "to": list(ids)}, derived_uuid(key, part), at)
             except (TemporaryError, SendingStoppedError) as error:
                 # Whatever stopped us, a key below this one may be in use: the batch's first attempt must not be forgotten.
-                if any(outcome.startswith("accepted") for outcome in outcomes):
-                    raise TemporaryError(error.reason, maybe_done=True) from error
-                raise
-        good = [outcome for outcome in outcomes if outcome.startswith("accepted")]
-        if len(good) == len(outcomes):
-            return good[0]
-        failed = next(outcome for outcome in outcomes if not outcome.startswith("accepted"))
-        return f"accepted in part; {failed}" if good else failed
+                if found is None:
+                    raise
+                if isinstance(error, SendingStoppedError):
+                    raise HalfSentError(error.reason) from error
+                raise TemporaryError(error.reason, retry_after_seconds=error.retry_after_seconds, maybe_done=True) from error
+            found = request_id if found is None else found
+            refused |= bad
+        return found, refused
+
+    def _to_line(self, batch: Batch, verb: str, body: Mapping[str, Any], key: str = "") -> SendAccepted:
+        account = str(batch.account)
+        wanted = len(batch.calls) if verb == batch.verb else 1
+
+        def send() -> SendAccepted:
+            return self._line.send(self._accounts.credentials(account), verb, dict(body), key)
+
+        return self._politely("LineThrottled", send, lambda: self._leave(account, verb, wanted))
+
+    def _politely(self, metric: str, call: Callable[[], T], ready: Callable[[], None] = lambda: None) -> T:
+        """Make a call, again after a pause as long as the other side only asks for patience: then it has done nothing."""
+        for attempt in attempts(1):
+            ready()
+            try:
+                return call()
+            except TemporaryError as error:
+                if not error.retry_after_seconds or error.maybe_done:
+                    raise
+                count(metric)
+                if attempt == _PATIENCE:
+                    raise
+                spread = random.uniform(0.5, 1.5)
+                self._sleep(error.retry_after_seconds * 2 ** (attempt - 1) * spread)
+        raise AssertionError("unreachable")
 
     def _reply(self, batch: Batch, call: Call, now: datetime, *, again: bool) -> str:
         # A reply takes no retry key, but its token works once, for a minute, and is used for nothing else (line_events.reply
         # gives none for redelivered events). So while it is fresh, a second try either gets through or is refused because
         # the first one did. `_turn` keeps a push by one worker and a second reply by another from both happening.
-        credentials = self._accounts.credentials(str(batch.account))
         is_fresh = now - datetime.fromisoformat(call.key) < _REPLY_AGAIN_LIFE
         if again:
             begun = self._ledger.begun_call(_turn(batch))
             if begun and begun[0] == _PUSH:
-                return self._push_instead(credentials, batch, call, now, begun[1])
+                return self._push_instead(batch, call, now, begun[1])
             if not is_fresh:
                 tried_at = batch.attempted_at or now
                 return "unknown reply" if now - tried_at >= ORACLE_WAIT else ""  # whoever tried may still be alive
@@ -118,27 +222,29 @@ class Senders:
                 return ""
         try:
             body = {"replyToken": call.body["replyToken"], "messages": call.body["messages"]}
-            accepted = self._line.send(credentials, "reply", body)
+            taken = self._to_line(batch, "reply", body)
         except SendingStoppedError:
             raise
         except PermanentError as error:
             if "Invalid reply token" not in error.reason or not call.body.get("to"):
                 return f"failed {error.reason}"
             if again:
-                return "accepted earlier"
+                # Only while the token would still have been taken does its refusal say that the first try was.
+                is_telling = self._clock.now() - datetime.fromisoformat(call.key) < REPLY_LIFE
+                return "accepted earlier" if is_telling else "unknown reply"
             # Tried for the first time and too late: the message is still owed, unless somebody has replied meanwhile.
             word, begun_at = self._take_turn(batch, _PUSH, now)
-            return self._push_instead(credentials, batch, call, now, begun_at) if word == _PUSH else ""
-        return f"accepted {accepted.request_id}"
+            return self._push_instead(batch, call, now, begun_at) if word == _PUSH else ""
+        return accepted(taken.request_id)
 
     def _take_turn(self, batch: Batch, word: str, now: datetime) -> tuple[str, datetime]:
         ours, state, begun_at = self._ledger.begin_call(_turn(batch), now, word)
         return (word, now) if ours else (state, begun_at)
 
-    def _push_instead(self, credentials: LineCredentials, batch: Batch, call: Call, now: datetime, begun_at: datetime) -> str:
+    def _push_instead(self, batch: Batch, call: Call, now: datetime, begun_at: datetime) -> str:
         if now - begun_at >= KEY_LIFE:
             return "unknown push"
-        return self._line_call(credentials, "push", {"to": call.body["to"], "messages": call.body["messages"]}, _turn(batch))
+        return self._line_call(batch, "push", {"to": call.body["to"], "messages": call.body["messages"]}, _turn(batch))
 
     def _once(self, call: Call, now: datetime, send: Any, *, oracle: bool) -> str:
         ours, state, begun_at = self._ledger.begin_call(call.key, now)

@@ -10,7 +10,9 @@ A crash anywhere is healed by running the page again: claims are found by batch 
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.delivery.caps import Caps
@@ -18,11 +20,13 @@ from chalicelib.delivery.compose import Composer, without
 from chalicelib.delivery.ledger import Ledger
 from chalicelib.delivery.model import Batch, BatchState, Hold, Job, Report, Row, Send, Skip
 from chalicelib.delivery.policy import refusal
-from chalicelib.delivery.senders import KEY_LIFE, Senders
+from chalicelib.delivery.results import GONE, reached, reason_class, refusals_of
+from chalicelib.delivery.senders import KEY_LIFE, HalfSentError, Senders
 from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import EnishiError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.observability import count, warning
+from chalicelib.ports.line import Quota
 from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
 
@@ -56,23 +60,30 @@ class Delivery:
             earlier = []
         claimed = report.sent + earlier
         report.sent = claimed
-        report.pending = self._finish(job, claimed, people)
-        report.failed = _failed(self._ledger.batches(job.batch_id))
+        batches = self._finish(job, claimed, people)
+        report.pending = sum(batch.results.count("") for batch in batches if batch.state is BatchState.FROZEN)
+        report.failed = frozenset(cid for batch in batches for cid in refusals_of(batch))
         return report
 
     def _decide(self, job: Job, rows: Sequence[Row], people: dict[Cid, Person]) -> Report:
         now = max(job.due, self._clock.now())
         report = Report()
         sends: list[Row] = []
+        by_account: Counter[AccountKey] = Counter()
         skips: list[tuple[Row, str]] = []
         for row, decision in zip(rows, self._caps.decide(job, rows, people, now), strict=True):
             match decision:
-                case Send():
+                case Send(account):
                     sends.append(row)
+                    if account:
+                        by_account[account] += 1
                 case Skip(why):
                     skips.append((row, why))
                 case Hold(until, _):
                     report.held.append((row, until))
+        if len(sends) > 1:  # a single message LINE refuses itself
+            for key, messages in by_account.items():
+                self._senders.check_quota(key, messages)
         won = self._ledger.claim(sends, job.cohort, job.visit, job.batch_id)
         report.sent = [row for row, ours in zip(sends, won, strict=True) if ours]
         self._caps.give_back(job, [row for row, ours in zip(sends, won, strict=True) if not ours], people)
@@ -80,56 +91,67 @@ class Delivery:
         report.skipped = [skip for skip, ours in zip(skips, noted, strict=True) if ours]
         return report
 
-    def _finish(self, job: Job, claimed: Sequence[Row], people: dict[Cid, Person]) -> int:
-        while True:
-            batches = self._ledger.batches(job.batch_id)
-            pending = sum(self._settle(batch) for batch in batches if batch.state is BatchState.FROZEN)
-            covered = {cid for batch in batches for cid in batch.members}
-            rest = [(row.cid, people[row.cid]) for row in claimed if row.cid not in covered]
-            if not rest:
-                return pending
+    def _finish(self, job: Job, claimed: Sequence[Row], people: dict[Cid, Person]) -> list[Batch]:
+        """Freeze and send until everybody claimed is in a batch; return the batches as they then are."""
+        batches = self._settled(job)
+        covered = {cid for batch in batches for cid in batch.members}
+        while rest := [(row.cid, people[row.cid]) for row in claimed if row.cid not in covered]:
             # Between claim and freeze may lie a crash and an hour: who has refused or gone meanwhile is left out.
             gone = [cid for cid, person in rest if refusal(job.channel, job.account, person)]
             now = self._clock.now()
             if gone:
-                self._ledger.freeze(self._composer.left_out(job, len(batches), gone, now))
+                batch = self._composer.left_out(job, len(batches), gone, now)
             else:
-                self._ledger.freeze(self._composer.compose(job, len(batches), rest, now))
+                batch = self._composer.compose(job, len(batches), rest, now)
+            sent = self._freeze_and_send(batch, now)
+            batches = [*batches, sent] if sent else self._settled(job)  # another worker at this page was quicker
+            covered = {cid for batch in batches for cid in batch.members}
+        return batches
 
-    def _settle(self, batch: Batch) -> int:
-        """Make the calls of a frozen batch that have no result yet; return how many stay unclear for now."""
+    def _freeze_and_send(self, batch: Batch, now: datetime) -> Batch | None:
+        """Return the batch as it is after its calls, None when its number was taken."""
+        if batch.state is not BatchState.FROZEN:
+            return batch if self._ledger.freeze(batch) else None
+        if batch.verb == "reply":
+            # Whether a reply token was tried before decides what becomes of it: the try is noted by itself, and last.
+            return self._settle(batch) if self._ledger.freeze(batch) else None
+        by = secrets.token_hex(8)
+        batch = replace(batch, attempted_at=now)  # written with the batch, for its calls follow at once
+        return self._call(batch, now, by, first=True) if self._ledger.freeze(batch, by) else None
+
+    def _settled(self, job: Job) -> list[Batch]:
+        kept = self._ledger.batches(job.batch_id)
+        return [self._settle(batch) if batch.state is BatchState.FROZEN else batch for batch in kept]
+
+    def _settle(self, batch: Batch) -> Batch:
+        """Make the calls of a batch that was left frozen, as far as they have no result yet; return it as it then is."""
         now = self._clock.now()
         if self._senders.has_retry_keys(batch) and batch.attempted_at and now - batch.attempted_at >= KEY_LIFE:
             warning("a batch's retry keys have expired; a person must decide", batch=batch.batch_id, number=batch.number)
             count("DeliveryUnknown")
-            self._ledger.save(batch, batch.results, BatchState.UNKNOWN)
-            return 0
+            return self._ledger.save(batch, batch.results, BatchState.UNKNOWN)
         if now - batch.frozen_at >= _STILL_TRUE:
             batch = self._without_refusals(batch)
         by = secrets.token_hex(8)
         batch, first = self._ledger.attempt(batch, now, by)
-        if batch.state is not BatchState.FROZEN:
-            return 0
-        results = list(batch.results)
-        try:
-            for index, call in enumerate(batch.calls):
-                if not results[index]:
-                    results[index] = self._senders.call(batch, call, now, again=not first)
-        except (TemporaryError, SendingStoppedError) as error:
-            self._interrupted(batch, results, error, by if first else "")
-            raise
-        open_calls = results.count("")
-        unknown = any(result.startswith("unknown") for result in results)
-        state = BatchState.FROZEN if open_calls else BatchState.UNKNOWN if unknown else BatchState.SENT
-        self._ledger.save(batch, results, state)
-        count("Deliveries", sum(len(c.members) for c, r in zip(batch.calls, results, strict=True) if r.startswith("accepted")))
-        return open_calls
+        return self._call(batch, now, by, first=first) if batch.state is BatchState.FROZEN else batch
 
-    def _interrupted(self, batch: Batch, results: list[str], error: TemporaryError | SendingStoppedError, by: str) -> None:
-        self._ledger.save(batch, results, BatchState.FROZEN)
-        unclear = isinstance(error, TemporaryError) and error.maybe_done
-        if by and not unclear and results == list(batch.results):
-            self._ledger.forget_attempt(batch, by)
+    def _call(self, batch: Batch, now: datetime, by: str, *, first: bool) -> Batch:
+        results, errors = self._senders.make_calls(batch, now, again=not first)
+        if errors:
+            unclear = any(
+                isinstance(error, HalfSentError) or (isinstance(error, TemporaryError) and error.maybe_done) for error in errors
+            )
+            if results != list(batch.results):
+                self._ledger.save(batch, results, BatchState.FROZEN)
+            elif first and not unclear:
+                self._ledger.forget_attempt(batch, by)
+            raise next((error for error in errors if isinstance(error, SendingStoppedError)), errors[0])
+        unknown = any(result.startswith("unknown") for result in results)
+        state = BatchState.FROZEN if "" in results else BatchState.UNKNOWN if unknown else BatchState.SENT
+        saved = self._ledger.save(batch, results, state)
+        _count(saved)
+        return saved
 
     def _without_refusals(self, batch: Batch) -> Batch:
         """Take out of a batch that has waited who has refused or gone since, as far as its keys allow.
@@ -140,9 +162,8 @@ class Delivery:
         gone = {cid for cid in batch.members if cid not in people or refusal(batch.channel, batch.account, people[cid])}
         if not gone:
             return batch
-        given_up = "failed: refused or gone meanwhile"
         calls = zip(batch.calls, batch.results, strict=True)
-        results = [result or (given_up if gone >= set(call.members) else "") for call, result in calls]
+        results = [result or (GONE if gone >= set(call.members) else "") for call, result in calls]
         batch = self._ledger.save(batch, results, BatchState.FROZEN)
         if batch.attempted_at is None and batch.verb == "multicast":
             self._ledger.thin(batch, [without(call, gone) for call in batch.calls])
@@ -151,16 +172,31 @@ class Delivery:
     def reconcile(self, older_than: timedelta) -> int:
         """Settle batches that were left frozen; return how many pages were looked at."""
         pages = self._ledger.open_batches(self._clock.now() - older_than)
-        for page in pages:
-            for batch in self._ledger.batches(page):
-                if batch.state is not BatchState.FROZEN:
-                    self._ledger.file(batch)
-                    continue
-                try:
-                    self._settle(batch)
-                except EnishiError as error:
-                    warning("a frozen batch could not be settled yet", batch=page, reason=str(error))
+        count("BatchesFrozen", sum(self.settle(page) for page in pages))
         return len(pages)
+
+    def settle(self, page: str) -> int:
+        """Go on with the frozen batches of a page, each as far as it goes now; return how many there were."""
+        frozen = 0
+        for batch in self._ledger.batches(page):
+            if batch.state is not BatchState.FROZEN:
+                self._ledger.file(batch)
+                continue
+            frozen += 1
+            try:
+                self._settle(batch)
+            except EnishiError as error:
+                warning("a frozen batch could not be settled yet", batch=page, reason=str(error))
+        return frozen
+
+    def quota(self, account: str) -> Quota:
+        """Return what a LINE account may send this month and has sent, at most a minute old."""
+        return self._senders.quota(account)
+
+    def why_failed(self, batch_id: str, cid: Cid) -> str:
+        """Return why a page's message was not taken for somebody whom it claimed; empty when it was, or is under way."""
+        found = (refusals_of(batch).get(cid, "") for batch in self._ledger.batches(batch_id))
+        return next(filter(None, found), "")
 
     def note_event(self, key: str, kind: str, at: datetime) -> None:
         """Keep a provider's own word about a call of ours."""
@@ -174,12 +210,9 @@ class Delivery:
         ]
 
 
-def _failed(batches: Sequence[Batch]) -> frozenset[Cid]:
-    """Return the members of calls that were refused for good."""
-    return frozenset(
-        cid
-        for batch in batches
-        for call, result in zip(batch.calls, batch.results, strict=True)
-        if result.startswith("failed")
-        for cid in call.members
-    )
+def _count(batch: Batch) -> None:
+    count("Deliveries", reached(batch))
+    if batch.state is BatchState.UNKNOWN:
+        count("DeliveryUnknown")
+    for reason, number in Counter(reason_class(why) for why in refusals_of(batch).values()).items():
+        count("DeliveryFailed", number, reason=reason)

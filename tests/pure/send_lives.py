@@ -110,8 +110,9 @@ class Life:
         self.job = Job(PAGE, COHORT, VISIT, channel, "tpl_x", "scn|s|a", START, reply=reply)
         outside: Any = self.outside
         senders = parts.senders(
-            self.ledger, cast("Any", Accounts()), outside, Mail(outside), Texts(outside), cast("Any", Store(outside))
-        )
+            self.ledger, cast("Any", Accounts()), outside, Mail(outside), Texts(outside), cast("Any", Store(outside)),
+            cast("Any", None), self.clock,
+        )  # fmt: skip
         composer = SmallBatches(cast("Any", Templates(template)), cast("Any", NoTracking()), settings())
         self.delivery = parts.delivery(self.ledger, cast("Any", self.crowd), composer, senders, Caps(self.database), self.clock)
         row = {"pk": MEMBERS, "cohort": COHORT, "status": ACTIVE, "last": "", "claim": ""}

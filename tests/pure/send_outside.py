@@ -18,7 +18,7 @@ from chalicelib.kernel.errors import PermanentError, QuotaExceededError, Tempora
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.messages.model import Template
 from chalicelib.orders.model import PurchaseStats
-from chalicelib.ports.line import SendAccepted
+from chalicelib.ports.line import Quota, SendAccepted
 from chalicelib.segments.model import Person
 from tests.fakes.clock import FakeClock
 
@@ -67,6 +67,9 @@ class Outside:
         if luck < self.trouble:
             raise TemporaryError("500 or a time-out, after it was taken", maybe_done=True)
         return answer
+
+    def quota(self, credentials: object) -> Quota:
+        return Quota(1000, 1000 if self.out_of_messages else 0)
 
     def _accept(self, verb: str, body: dict[str, Any], retry_key: str) -> SendAccepted:
         if verb == "reply":
