@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.delivery.caps import Caps
     from chalicelib.delivery.hooks import Hooks
     from chalicelib.delivery.ledger import Ledger
+    from chalicelib.delivery.notices import Notices
     from chalicelib.delivery.senders import Mapper
     from chalicelib.delivery.service import Delivery
     from chalicelib.friends.service import Friends
@@ -307,6 +308,13 @@ class World:
         )
         composer = Composer(self.messages, self.tracking, self.settings)
         return Delivery(self.ledger, self.segments, composer, senders, self.caps, self.clock)
+
+    @cached_property
+    def notices(self) -> Notices:
+        """What the staff is told."""
+        from chalicelib.delivery.notices import Notices
+
+        return Notices(self.database, self.ledger, self.delivery, self.segments, self.clock)
 
     @cached_property
     def answers(self) -> Answers:
