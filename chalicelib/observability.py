@@ -50,3 +50,8 @@ def count(name: str, value: int = 1, **dimensions: str) -> None:
         ),
         flush=True,
     )
+
+
+def gauge(name: str, value: int) -> None:
+    """Tell how many there are of something now; 0 too, so that an alarm ends. Read it by its maximum."""
+    count(name, value)

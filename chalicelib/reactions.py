@@ -16,10 +16,13 @@ from chalicelib.kernel.facts import (
     IdentityUnlinked,
     LinkAnswered,
     LinkClicked,
+    Occurred,
     OptedOut,
     OrderPlaced,
     Responded,
+    ScenarioAsked,
     TagAdded,
+    TagRemoved,
 )
 
 if TYPE_CHECKING:
@@ -44,9 +47,7 @@ def react(facts: Iterable[Fact], world: World) -> None:
 
 def react_to_orders(facts: list[OrderPlaced], world: World) -> None:
     """Do what follows from many orders at once (imports)."""
-    for fact in facts:
-        world.scenarios.on_exit(fact.cid, "purchase", fact.at)
-    react(world.scenarios.on_triggers(facts), world)
+    react(world.scenario_people.on_orders(facts), world)
 
 
 def _followed(fact: FriendFollowed, world: World) -> list[Fact]:
@@ -55,30 +56,30 @@ def _followed(fact: FriendFollowed, world: World) -> list[Fact]:
     friend = world.friends.find(fact.account, fact.line_user_id)
     if friend is not None and not friend.display_name:
         world.friends.fetch_profile(friend)
-    return world.scenarios.on_trigger(fact, fact.reply)
+    return world.scenario_people.on_fact(fact, fact.reply)
 
 
 def _blocked(fact: FriendBlocked, world: World) -> list[Fact]:
-    world.scenarios.on_exit(fact.cid, "blocked", fact.at)
+    facts = world.scenario_people.on_fact(fact)
     world.tracking.note(fact, "blocked", account=fact.account)
-    return []
+    return facts
 
 
 def _responded(fact: Responded, world: World) -> list[Fact]:
     world.tracking.note(fact, fact.kind, account=fact.account, evidence=str(fact.evidence), data=fact.data)
     world.tracking.acted(fact.cid, fact.at)
-    world.scenarios.on_response(fact)
+    asks = fact.data in (ASK_LINK, ASK_UNLINK, ASK_STOP, ASK_RESTART)
+    facts = world.scenario_people.on_fact(fact, None if asks else fact.reply)  # a reply token answers once
     if fact.data == ASK_LINK:
         world.answers.invite(fact)
     elif fact.data == ASK_UNLINK:
-        return world.answers.unlink(fact)
-    elif fact.data in (ASK_STOP, ASK_RESTART):
+        facts += world.answers.unlink(fact)
+    elif asks:
         stops = fact.data == ASK_STOP
         source = f"line postback {fact.fact_id}"
-        facts = world.customers.set_consent(fact.cid, DeliveryChannel.LINE, opted_out=stops, source=source)
+        facts += world.customers.set_consent(fact.cid, DeliveryChannel.LINE, opted_out=stops, source=source)
         world.answers.confirm(fact, "stopped" if stops else "restarted")
-        return facts
-    return []
+    return facts
 
 
 def _link_answered(fact: LinkAnswered, world: World) -> list[Fact]:
@@ -91,43 +92,45 @@ def _link_answered(fact: LinkAnswered, world: World) -> list[Fact]:
 def _linked(fact: IdentityLinked, world: World) -> list[Fact]:
     world.tracking.note(fact, "linked", account=fact.account)
     world.tracking.acted(fact.cid, fact.at)
-    facts = world.scenarios.on_trigger(fact)
+    facts = world.scenario_people.on_fact(fact)
     world.answers.confirm(fact, "linked")
     return facts
 
 
 def _unlinked(fact: IdentityUnlinked, world: World) -> list[Fact]:
     world.tracking.note(fact, "unlinked", account=fact.account)
-    return []
+    return world.scenario_people.on_fact(fact)
 
 
 def _ordered(fact: OrderPlaced, world: World) -> list[Fact]:
-    world.scenarios.on_exit(fact.cid, "purchase", fact.at)
-    return world.scenarios.on_trigger(fact)
+    return world.scenario_people.on_fact(fact)
 
 
 def _clicked(fact: LinkClicked, world: World) -> list[Fact]:
     world.tracking.note(fact, "clicked", link_id=fact.link_id, source=fact.source, evidence=str(fact.evidence))
     if fact.evidence.counts_as(Evidence.PROBABLE):  # a machine's visit is no act of his
         world.tracking.acted(fact.cid, fact.at)
-    world.scenarios.on_response(fact)
-    return []
+    return world.scenario_people.on_fact(fact)
 
 
 def _opened(fact: EmailOpened, world: World) -> list[Fact]:
     world.tracking.note(fact, "email_opened", source=fact.source, evidence=str(fact.evidence))
-    world.scenarios.on_response(fact)
-    return []
+    return world.scenario_people.on_fact(fact)
 
 
 def _opted_out(fact: OptedOut, world: World) -> list[Fact]:
+    facts = world.scenario_people.on_fact(fact)
     world.tracking.note(fact, "opted_out", channel=fact.channel)
-    world.scenarios.on_exit(fact.cid, "opted_out", fact.at)
-    return []
+    return facts
 
 
-def _tagged(fact: TagAdded, world: World) -> list[Fact]:
-    return world.scenarios.on_trigger(fact)
+def _heard_by_scenarios(fact: Fact, world: World) -> list[Fact]:
+    return world.scenario_people.on_fact(fact)
+
+
+def _occurred(fact: Occurred, world: World) -> list[Fact]:
+    world.tracking.note(fact, fact.event, name=fact.name, data=dict(fact.data))
+    return world.scenario_people.on_fact(fact)
 
 
 _REACTIONS: dict[type[Fact], Callable[[Any, World], list[Fact]]] = {
@@ -141,5 +144,8 @@ _REACTIONS: dict[type[Fact], Callable[[Any, World], list[Fact]]] = {
     LinkClicked: _clicked,
     EmailOpened: _opened,
     OptedOut: _opted_out,
-    TagAdded: _tagged,
+    TagAdded: _heard_by_scenarios,
+    TagRemoved: _heard_by_scenarios,
+    ScenarioAsked: _heard_by_scenarios,
+    Occurred: _occurred,
 }

@@ -37,9 +37,15 @@ if TYPE_CHECKING:
     from chalicelib.ports.schedules import Schedules
     from chalicelib.ports.secrets import Secrets
     from chalicelib.ports.sms import SmsSender
+    from chalicelib.scenarios.actions import Actions
     from chalicelib.scenarios.cohorts import Cohorts
     from chalicelib.scenarios.engine import Engine
+    from chalicelib.scenarios.entries import Entries
+    from chalicelib.scenarios.people import ScenarioPeople
+    from chalicelib.scenarios.published import Published
+    from chalicelib.scenarios.records import TableRecords
     from chalicelib.scenarios.service import Scenarios
+    from chalicelib.scenarios.upkeep import Upkeep
     from chalicelib.segments.service import Segments
     from chalicelib.staff.service import Staff
     from chalicelib.tags.service import Tags
@@ -339,35 +345,73 @@ class World:
         )
 
     @cached_property
+    def records(self) -> TableRecords:
+        """Enrollments and cohorts."""
+        from chalicelib.scenarios.records import TableRecords
+
+        return TableRecords(self.database)
+
+    @cached_property
     def cohorts(self) -> Cohorts:
-        """Cohorts."""
+        """Joining cohorts."""
         from chalicelib.scenarios.cohorts import Cohorts
 
-        return Cohorts(self.database, self.machines)
+        return Cohorts(self.records, self.machines)
+
+    @cached_property
+    def published(self) -> Published:
+        """What is published now."""
+        from chalicelib.scenarios.published import Published
+
+        return Published(self.records)
+
+    @cached_property
+    def actions(self) -> Actions:
+        """What scenarios do besides sending."""
+        from chalicelib.scenarios.actions import Actions
+
+        return Actions(self.tags, self.customers)
 
     @cached_property
     def engine(self) -> Engine:
-        """The nodes of scenarios."""
+        """Cohorts on their way."""
         from chalicelib.scenarios.engine import Engine
+        from chalicelib.scenarios.nodes import Nodes
 
-        return Engine(self.database, self.cohorts, self.delivery, self.segments, self.tags, self.line_accounts, self.clock)
+        nodes = Nodes(self.records, self.delivery, self.segments, self.actions, self.line_accounts)
+        return Engine(self.records, self.cohorts, nodes, self.clock)
 
     @cached_property
     def scenarios(self) -> Scenarios:
-        """Scenarios."""
+        """Scenarios as they are drawn."""
         from chalicelib.scenarios.service import Scenarios
 
-        return Scenarios(
-            self.engine,
-            self.cohorts,
-            self.segments,
-            self.messages,
-            self.line_accounts,
-            self.database,
-            self.machines,
-            self.schedules,
-            self.clock,
+        return Scenarios(self.published, self.messages, self.line_accounts, self.machines, self.schedules, self.clock)
+
+    @cached_property
+    def entries(self) -> Entries:
+        """Who comes into scenarios."""
+        from chalicelib.scenarios.entries import Entries
+
+        return Entries(
+            self.engine, self.cohorts, self.records, self.published, self.segments, self.line_accounts, self.files, self.clock
         )
+
+    @cached_property
+    def scenario_people(self) -> ScenarioPeople:
+        """Who is in scenarios, and what facts mean for them."""
+        from chalicelib.scenarios.hearing import Hearing
+        from chalicelib.scenarios.people import ScenarioPeople
+
+        hearing = Hearing(self.records, self.cohorts, self.clock)
+        return ScenarioPeople(self.entries, hearing, self.records, self.segments, self.published)
+
+    @cached_property
+    def upkeep(self) -> Upkeep:
+        """Pausing, calling off, moving; and the hourly look."""
+        from chalicelib.scenarios.upkeep import Upkeep
+
+        return Upkeep(self.scenarios, self.cohorts, self.records, self.machines, self.clock)
 
 
 _clock: Clock = SystemClock()

@@ -163,7 +163,7 @@ def seed(stack: LocalStack, line_url: str) -> dict[str, Any]:
         from chalicelib.wiring import world
 
         # MiniStack comes back with every execution failed; positions are in DynamoDB (local-aws.md section 2).
-        world().scenarios.restart(f"b{int(time.time())}")
+        world().upkeep.restart()
     else:
         channel = _channel(line_url, f"{stack.api_url}/webhook/{ACCOUNT}")
         configure(api, channel["id"], channel["secret"], shop.url)

@@ -10,6 +10,7 @@ from typing import Any
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.errors import DomainError, SendingStoppedError
 from chalicelib.reactions import react
+from chalicelib.scenarios.engine import Halt
 from chalicelib.wiring import World
 
 # Every call costs an execution 7 of its 25,000 events, so one call does many pages (engines.md 1.5: at most 25,000 members).
@@ -22,32 +23,36 @@ def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
     engine = here.engine
     match event["op"]:
         case "gate":
-            return engine.gate(event["cohort"])
+            return engine.gate(event["cohort"], event["run"])
         case "page":
             return _page(event, here)
         case "advance":
-            shards = event.get("shards")
-            stayed = None if shards is None else sum(shard["stayed"] for shard in shards)
-            return engine.advance(event["cohort"], event["node"], _due(event), stayed)
+            return engine.advance(event["cohort"], event["run"], event["node"], _due(event), event.get("shards"))
         case unknown:
             raise DomainError("step.unknown", op=unknown)
 
 
 def _page(event: Mapping[str, Any], here: World) -> dict[str, Any]:
-    cursor, stayed = event["cursor"], event["stayed"]
+    cursor, stayed, halted = event["cursor"], event["stayed"], False
     begun = time.monotonic()
     for _ in range(_PAGES):
         try:
-            cursor, count, facts = here.engine.page(event["cohort"], event["node"], _due(event), event["shard"], cursor)
+            cursor, count, facts = here.engine.page(
+                event["cohort"], event["run"], event["node"], _due(event), event["shard"], cursor
+            )
+        except Halt:
+            cursor, halted = "", True
+            break
         except SendingStoppedError as error:
-            here.scenarios.pause_for_quota(event["cohort"], error.reason)
-            raise
+            here.upkeep.pause_for(event["cohort"], error.reason)
+            cursor, halted = "", True
+            break
         react(facts, here)
         stayed += count
         if not cursor or time.monotonic() - begun > _SECONDS:
             break
-    answer = {name: event[name] for name in ("cohort", "due", "shard")}
-    return {**answer, "cursor": cursor, "stayed": stayed}
+    answer = {name: event[name] for name in ("cohort", "run", "due", "shard")}
+    return {**answer, "cursor": cursor, "stayed": stayed, "calls": event["calls"] + 1, "halted": halted}
 
 
 def _due(event: Mapping[str, Any]) -> datetime:

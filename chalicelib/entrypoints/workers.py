@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import observability
 from chalicelib.entrypoints.batches import work_through
 from chalicelib.entrypoints.steps import Step, enqueue
-from chalicelib.kernel.errors import DomainError
+from chalicelib.kernel.clock import from_text
+from chalicelib.kernel.errors import DomainError, InvalidError
 from chalicelib.reactions import react_to_orders
-from chalicelib.scenarios.service import parse_at
 from chalicelib.wiring import World
 
 _STALE = timedelta(minutes=15)
@@ -32,9 +32,14 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
             return here.campaigns.freeze(step["campaign_id"], step["part"])
         case "campaign_page":
             return here.campaigns.send_page(step["campaign_id"], step["shard"], step["cursor"])
+        case "campaign_rest":
+            return here.campaigns.send_page(step["campaign_id"], step["shard"], step["cursor"], alone=True)
         case "scenario_entry":
-            part = here.scenarios.enter_segment(step["scenario_id"], parse_at(step["at"]), step["part"])
-            return [] if part is None else [{**step, "part": part}]
+            return _enter(step, here)
+        case "scenario_stop_page":
+            return here.upkeep.stop_page(step["cohort"], step["shard"], step["cursor"])
+        case "scenario_move_page":
+            return here.upkeep.move_page(step["cohort"], step["shard"], step["cursor"])
         case "import":
             more = here.imports.work(step["import_id"], lambda facts: react_to_orders(facts, here))
             return [dict(step)] if more else []
@@ -53,9 +58,27 @@ def tick(event: Mapping[str, Any], here: World) -> None:
         case "step":
             enqueue([event["step"]], here)
         case "reconcile":
-            started = here.scenarios.reconcile()
+            started, steps = here.upkeep.reconcile()
+            enqueue(steps, here)
             pages = here.delivery.reconcile(_STALE)
             enqueue(here.campaigns.overdue(), here)
             observability.info("reconciled", cohorts_started=started, pages_settled=pages)
+        case "plan":
+            observability.info("planned", cohorts_started=here.upkeep.plan())
         case unknown:
             raise DomainError("tick.unknown", kind=unknown)
+
+
+def _enter(step: Mapping[str, Any], here: World) -> list[Step]:
+    scenario_id, at = step["scenario_id"], _instant(step["at"])
+    if step["part"] == 0:
+        here.scenarios.arm(here.scenarios.get(scenario_id))
+    part = here.entries.by_schedule(scenario_id, at, step["part"])
+    return [] if part is None else [{**step, "part": part}]
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return from_text(text)
+    except ValueError as error:
+        raise InvalidError("time.malformed", given=text) from error

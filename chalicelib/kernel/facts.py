@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -99,6 +100,7 @@ class OrderPlaced(Fact):
     is_first: bool
     amount_yen: int
     products: tuple[str, ...] = field(default_factory=tuple)
+    shop: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,3 +132,30 @@ class TagAdded(Fact):
     """A tag was put on the person."""
 
     tag_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagRemoved(Fact):
+    """A tag was taken off the person."""
+
+    tag_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurred(Fact):
+    """Something that a room or an outside system reports: survey_answered, form_submitted, reservation_*, custom.
+
+    name: of the survey, form, booking menu or custom event. data: short texts, for the templates of what it starts.
+    """
+
+    event: str
+    name: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioAsked(Fact):
+    """A scenario wants another one to begin or to end for the person. verb: start, stop."""
+
+    scenario_id: str
+    verb: str

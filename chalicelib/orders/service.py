@@ -80,4 +80,5 @@ def _fact(order: Order, *, is_first: bool) -> OrderPlaced:
         is_first=is_first,
         amount_yen=order.amount_yen,
         products=order.products,
+        shop=order.shop,
     )

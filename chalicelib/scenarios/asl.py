@@ -1,16 +1,16 @@
 """From a scenario's graph to an Amazon States Language machine: one version, one machine; pure.
 
-An execution carries one cohort: {"cohort", "node", "due", "shards"}. `Due` waits for the cohort's instant, `Gate` closes it and
-says where it stands, `At` goes there. Behind every node follow `<node>.next` (where does the cohort go) and `<node>.go` (a
-choice), so the picture in AWS looks like the marketer's. Portable on purpose: JSONPath, no heartbeats, no batchers
-(local-aws.md section 3).
+An execution carries one cohort: {"cohort", "due", "run"}, then {"go", "shards"} besides. `Due` waits for the cohort's instant,
+`Gate` closes it and says where it stands, `At` goes there. `run` tells an execution that another one has taken over. Behind
+every node follow `<node>.next` (where does the cohort go) and `<node>.go` (a choice), so the picture in AWS looks like the
+marketer's. Portable on purpose: JSONPath, no heartbeats, no batchers (local-aws.md section 3).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from chalicelib.scenarios.graph import Node, Scenario, WaitForResponseNode, WaitNode, exits_of
+from chalicelib.scenarios.graph import Node, Scenario, WaitForResponseNode, exits_of, is_timed
 
 MOST_SHARDS = 40  # inline Map's own limit
 _TASK_SECONDS = 290
@@ -24,6 +24,7 @@ _RETRY = [
         "JitterStrategy": "FULL",
     }
 ]
+_LONGEST = 31_536_000 - 86_400  # an execution ends after a year; a day is left for what its last wait leads to
 _PARK, _STOP = "Parked", "Stopped"
 # What the function may answer beside a node's id; no node id can look like these.
 GO_PARK, GO_STOP = "#park", "#stop"
@@ -46,28 +47,31 @@ def compile_machine(scenario: Scenario, scenario_id: str, version: int, function
     }
     for node_id, node in scenario.nodes.items():
         states |= _states(node_id, node, function_arn)
-    return {"Comment": f"{scenario.name} ({scenario_id} v{version})", "StartAt": "Due", "States": states}
+    return {
+        "Comment": f"{scenario.name} ({scenario_id} v{version})",
+        "StartAt": "Due",
+        "TimeoutSeconds": _LONGEST,
+        "States": states,
+    }
 
 
 def _states(node_id: str, node: Node, function_arn: str) -> dict[str, State]:
     follow = f"{node_id}.next"
     constants = {"node": node_id, "due.$": "$.due"}
-    if not isinstance(node, WaitNode):
+    pages = not is_timed(node) or isinstance(node, WaitForResponseNode)
+    if pages:
         constants["shards.$"] = "$.stayed"
     tail = {follow: _task(function_arn, "advance", constants, f"{node_id}.go"), f"{node_id}.go": _choice(exits_of(node))}
     comment = node.label or type(node).__name__
-    match node:
-        case WaitNode():
-            return {node_id: {"Type": "Wait", "TimestampPath": "$.due", "Comment": comment, "Next": follow}, **tail}
-        case WaitForResponseNode():
-            wait = {"Type": "Wait", "TimestampPath": "$.due", "Comment": comment, "Next": f"{node_id}.answers"}
-            return {node_id: wait, f"{node_id}.answers": _sharded(node_id, function_arn, follow, comment), **tail}
-        case _:
-            return {node_id: _sharded(node_id, function_arn, follow, comment), **tail}
+    if not is_timed(node):
+        return {node_id: _sharded(node_id, function_arn, follow, comment), **tail}
+    wait = {"Type": "Wait", "TimestampPath": "$.due", "Comment": comment, "Next": f"{node_id}.answers" if pages else follow}
+    answers = {f"{node_id}.answers": _sharded(node_id, function_arn, follow, comment)} if pages else {}
+    return {node_id: wait, **answers, **tail}
 
 
 def _task(function_arn: str, op: str, constants: dict[str, Any], following: str) -> State:
-    payload = {"op": op, "cohort.$": "$.cohort", **constants}
+    payload = {"op": op, "cohort.$": "$.cohort", "run.$": "$.run", **constants}
     return {**_invoke(function_arn, payload), "Next": following}
 
 
@@ -90,10 +94,12 @@ def _sharded(node_id: str, function_arn: str, following: str, comment: str) -> S
         "op": "page",
         "node": node_id,
         "cohort.$": "$.cohort",
+        "run.$": "$.run",
         "due.$": "$.due",
         "shard.$": "$.shard",
         "cursor.$": "$.cursor",
         "stayed.$": "$.stayed",
+        "calls.$": "$.calls",
     }
     more = {"Variable": "$.cursor", "StringEquals": "", "Next": f"{node_id}.done"}
     return {
@@ -103,10 +109,12 @@ def _sharded(node_id: str, function_arn: str, following: str, comment: str) -> S
         "MaxConcurrency": MOST_SHARDS,
         "ItemSelector": {
             "cohort.$": "$.cohort",
+            "run.$": "$.run",
             "due.$": "$.due",
             "shard.$": "$$.Map.Item.Value",
             "cursor": "",
             "stayed": 0,
+            "calls": 0,
         },
         "ItemProcessor": {
             "ProcessorConfig": {"Mode": "INLINE"},

@@ -2,6 +2,7 @@
 
 Order: header if absent → hint → pointer (conditional) → header again; if it has been closed, on to the next cohort. The gate
 closes the header before it lists hints. So either the lister sees the hint or the joiner sees the closed header.
+tests/pure/test_join_protocol.py runs this code under crashes at every step.
 """
 
 from __future__ import annotations
@@ -12,46 +13,57 @@ from datetime import datetime, timedelta
 
 from chalicelib.kernel.ids import CohortId, ScenarioId
 from chalicelib.kernel.windows import next_grain
-from chalicelib.ports.database import Database, Item
+from chalicelib.ports.database import Item
 from chalicelib.ports.machines import Machines
-from chalicelib.scenarios import table
 from chalicelib.scenarios.asl import machine_name
-from chalicelib.scenarios.graph import LONGEST_WAIT
-from chalicelib.scenarios.model import CohortState, Enrollment, cohort_id, parse_cohort_id
+from chalicelib.scenarios.model import Cohort, CohortState, Enrollment, Move, cohort_id
+from chalicelib.scenarios.records import Records, TableRecords, enrollment_of
 from chalicelib.settings import settings
 
 LATE = timedelta(minutes=5)  # who comes too late goes with the next cohort
-PAGE = 500
+# A year is the hard limit of an execution; what is further off is started by the daily planner (engines.md 1.5).
+INSIDE = timedelta(days=300)
+# Every shard costs transitions, and thins out the multicasts of 500; a whole audience still needs several at once: a million
+# at 2,000 pushes a second are eight minutes' work for three functions.
+FEW_SHARDS, MANY_SHARDS = 1, 8
+_MANY = 2000
 
 
 class Cohorts:
     """Cohorts and who is in them."""
 
-    def __init__(self, database: Database, machines: Machines) -> None:
-        self._database = database
+    def __init__(self, records: Records, machines: Machines) -> None:
+        self._records = records
         self._machines = machines
 
-    def move(self, ones: Sequence[Enrollment], version: int, node: str, due: datetime, now: datetime) -> int:
+    def move(self, moves: Sequence[Move], version: int, node: str, due: datetime, now: datetime) -> int:
         """Move enrollments of one scenario to (node, due); return how many moved. Who has acted or left stays where he is."""
-        if not ones:
+        if not moves:
             return 0
-        target = self._open(ones[0].scenario_id, version, node, due)
-        moved = 0
-        for start in range(0, len(ones), PAGE):
-            page = ones[start : start + PAGE]
-            table.put_hints(self._database, target, [(one.cid, (one.row.pk, one.row.sk)) for one in page])
-            won = table.move_pointers(self._database, [(one, target) for one in page])
+        shards = MANY_SHARDS if len(moves) > _MANY else FEW_SHARDS
+        header = self.open(moves[0].one.scenario_id, version, node, due, shards)
+        target, page, moved = header.cohort_id, self._records.page, 0
+        for start in range(0, len(moves), page):
+            part = moves[start : start + page]
+            self._records.put_hints(header, [move.one for move in part])
+            won = self._records.move_pointers(part, target, version=version)
             moved += sum(won)
-            self._follow_up(target, [_in(one, target) for one, ours in zip(page, won, strict=True) if ours], now)
+            self._follow_up(target, [_in(move.one, target) for move, ours in zip(part, won, strict=True) if ours], now)
         self.start(target, now)
         return moved
 
     def enter(self, items: Sequence[Item], target: CohortId, now: datetime) -> list[bool]:
         """Write new enrollments straight into a cohort whose execution is started later; True for those that are new."""
-        table.ensure_cohort(self._database, target)
-        table.put_hints(self._database, target, [(item["cid"], (item["pk"], item["sk"])) for item in items])
-        fresh = table.insert_enrollments(self._database, items)
-        self._follow_up(target, [table.enrollment_of(item) for item, new in zip(items, fresh, strict=True) if new], now)
+        if not isinstance(self._records, TableRecords):
+            raise TypeError("only kept records can be entered")
+        self._records.ensure_cohort(target, MANY_SHARDS)
+        header = self._records.cohort(target)
+        ones = [enrollment_of(item) for item in items]
+        if header is None or not ones:
+            return []
+        self._records.put_hints(header, ones)
+        fresh = self._records.insert(items)
+        self._follow_up(target, [one for one, new in zip(ones, fresh, strict=True) if new], now)
         return fresh
 
     def _follow_up(self, target: CohortId, joined: Sequence[Enrollment], now: datetime) -> None:
@@ -60,32 +72,46 @@ class Cohorts:
         joined: as they were when they joined. Whether the gate still saw a hint cannot be known, but the row can tell: a
         member whom the cohort has acted on has another `last` by now, and his pointer stays.
         """
-        header = table.cohort(self._database, target)
+        header = self._records.cohort(target)
         if joined and header is not None and header.state is not CohortState.OPEN:
-            self.move(joined, header.version, header.node, max(header.due, now) + LATE, now)
+            moves = [Move(one) for one in joined]
+            self.move(moves, header.version, header.node, max(header.due, now) + LATE, now)
 
-    def _open(self, scenario_id: ScenarioId, version: int, node: str, due: datetime) -> CohortId:
+    def open(self, scenario_id: ScenarioId, version: int, node: str, due: datetime, shards: int) -> Cohort:
+        """Return the first cohort of a node at or after an instant that may be joined."""
         moment = next_grain(due, timedelta(minutes=1))
         while True:
             name = cohort_id(scenario_id, version, node, moment)
-            table.ensure_cohort(self._database, name)
-            header = table.cohort(self._database, name)
+            self._records.ensure_cohort(name, shards)
+            header = self._records.cohort(name)
             if header is not None and header.state is CohortState.OPEN:
-                return name
+                return header
             moment += LATE
 
-    def start(self, name: CohortId, now: datetime, *, again: str = "") -> None:
-        """Start the execution of a cohort; one that is too far off waits for the planner.
+    def start(self, name: CohortId, now: datetime) -> bool:
+        """Start the execution of a cohort unless it runs or is too far off; say whether it is started now."""
+        header = self._records.cohort(name)
+        if header is None or header.state is CohortState.ENDED or header.is_started or header.at_due - now > INSIDE:
+            return False
+        self._launch(header)
+        return True
 
-        again: appended to the execution's name when a parked or broken one is to run once more.
+    def start_again(self, header: Cohort, now: datetime, **values: object) -> bool:
+        """Give a cohort a new execution; whatever acts for it by an older one is told to stop. False when somebody was faster.
+
+        values: more of the header to change with it.
         """
-        header = table.cohort(self._database, name)
-        if header is None or header.due - now > LONGEST_WAIT or (header.is_started and not again):
-            return
-        scenario_id, version, _, _ = parse_cohort_id(name)
-        data = {"cohort": name, "due": f"{header.at_due:%Y-%m-%dT%H:%M:%SZ}"}
-        self._machines.start(machine_name(settings().stage, scenario_id, version), f"{name}{again}", data)
-        table.set_cohort(self._database, name, is_started=True)
+        fresh = replace(header, run=header.run + 1, is_started=False)
+        changes = {"run": fresh.run, "is_started": False, "events": 0, "hold": "", "began_at": None, **values}
+        if not self._records.set_cohort(header, **changes):
+            return False
+        return self.start(fresh.cohort_id, now)
+
+    def _launch(self, header: Cohort) -> None:
+        execution = f"{header.cohort_id}-r{header.run}" if header.run else str(header.cohort_id)
+        data = {"cohort": header.cohort_id, "due": f"{header.at_due:%Y-%m-%dT%H:%M:%SZ}", "run": header.run}
+        self._machines.start(machine_name(settings().stage, header.scenario_id, header.version), execution, data)
+        self._records.set_cohort(header, is_started=True)
 
 
 def _in(one: Enrollment, cohort: CohortId) -> Enrollment:

@@ -1,31 +1,53 @@
-"""The graph that a marketer draws: parsed, checked and walked; pure.
+"""The graph that a marketer draws: its grammar, and where each node leads; pure.
 
-Grammar `scenario/1`: docs/scenario-format.md. Nodes are a map by stable id; edges are ids.
+Grammar `scenario/1`: docs/scenario-format.md. Nodes are a map by stable id; edges are ids. What keeps a graph from being
+published is lint.py's.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
 
 from chalicelib.kernel.errors import InvalidError
-from chalicelib.kernel.windows import DeliveryWindow, due_after, parse_duration, parse_hhmm
-from chalicelib.segments.expression import parse as parse_condition
+from chalicelib.kernel.windows import DeliveryWindow, at_local, due_after, local_date, parse_duration, parse_hhmm
+from chalicelib.messages.model import canonical
 
-# A year is the hard limit of an execution; a wait must leave room for what follows it (engines.md 1.5).
-LONGEST_WAIT = timedelta(days=300)
-_LONGEST_COOLDOWN = timedelta(days=3650)
-MOST_NODES = 200
-NODE_ID = r"^[a-z][a-z0-9_]{0,19}$"
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Channel = Literal["line", "email", "sms", "postal"]
+Evidenced = Literal["A", "B", "C"]
+Event = Literal[
+    "follow", "linked", "unlinked", "blocked", "opted_out", "purchase", "first_purchase", "tag_added", "tag_removed",
+    "clicked", "postback", "message", "video", "email_opened", "responded",
+    "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled", "custom",
+]  # fmt: skip
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
+
+
+class Occasion(_Strict, frozen=True, kw_only=True):
+    """Something that happens to a person, narrowed by what is given.
+
+    tag, link, product, shop: ids and names; data: a postback's; contains: in a message's text; name: of a survey, form,
+    booking menu or custom event; min_amount_yen: of a purchase.
+    """
+
+    event: Event
+    tag: str = ""
+    link: str = ""
+    product: str = ""
+    shop: str = ""
+    data: str = ""
+    contains: str = ""
+    name: str = ""
+    min_amount_yen: int = 0
 
 
 class _Node(_Strict, frozen=True, kw_only=True):
@@ -33,31 +55,60 @@ class _Node(_Strict, frozen=True, kw_only=True):
 
 
 class SendNode(_Node, tag="send", frozen=True, kw_only=True):
-    """Send a template; `unreachable` is where those go who cannot be sent to, by default on with the others."""
+    """Send a template; `unreachable` is where those go who cannot be sent to, by default on with the others.
 
-    channel: Literal["line", "email", "sms", "postal"]
+    account: another LINE account than the scenario's. best_hour: at the hour at which the person usually acts.
+    important: neither quiet hours nor caps hold it back (what the person himself asked for: a booking).
+    """
+
+    channel: Channel
     template: str
     next: str
     unreachable: str = ""
+    account: str = ""
+    best_hour: bool = False
+    important: bool = False
+
+
+class UntilDate(_Strict, frozen=True, kw_only=True):
+    """A day in a person's life: a date of segments.expression, or `trigger.<name>` of what started the scenario.
+
+    offset_days: from that day, negative before it; yearly: its next anniversary.
+    """
+
+    date: str
+    offset_days: int = 0
+    yearly: bool = False
 
 
 class WaitNode(_Node, tag="wait", frozen=True, kw_only=True):
-    """Wait for a time, until a clock time when `at` is given."""
+    """Wait for a `duration`, then for a clock time `at`, then for one of `weekdays`; or `until` a person's own date.
 
-    duration: str
+    missing: where those go who have no such date, by default on with the others; a date that is past is over at once.
+    """
+
     next: str
+    duration: str = ""
     at: str = ""
+    weekdays: list[Weekday] = []
+    until: UntilDate | None = None
+    missing: str = ""
 
 
 class WaitForResponseNode(_Node, tag="wait_for_response", frozen=True, kw_only=True):
-    """Wait until the person reacts, at most `timeout`. evidence: the weakest reaction that counts (A, B or C)."""
+    """Wait until the person reacts to a send `of` the scenario, at most `timeout`.
+
+    evidence: the weakest reaction that counts (A, B or C). on: wait for this occasion instead of any reaction.
+    """
 
     of: str
     timeout: str
     responded: str
     timed_out: str
     at: str = ""
-    evidence: Literal["A", "B", "C"] = "B"
+    weekdays: list[Weekday] = []
+    evidence: Evidenced = "B"
+    on: Occasion | None = None
 
 
 class Case(_Strict, frozen=True, kw_only=True):
@@ -65,6 +116,7 @@ class Case(_Strict, frozen=True, kw_only=True):
 
     when: dict[str, Any]
     next: str
+    label: str = ""
 
 
 class BranchNode(_Node, tag="branch", frozen=True, kw_only=True):
@@ -79,6 +131,7 @@ class Share(_Strict, frozen=True, kw_only=True):
 
     weight: int
     next: str
+    label: str = ""
 
 
 class SplitNode(_Node, tag="split", frozen=True, kw_only=True):
@@ -88,11 +141,21 @@ class SplitNode(_Node, tag="split", frozen=True, kw_only=True):
 
 
 class ActionNode(_Node, tag="action", frozen=True, kw_only=True):
-    """Do something else than send."""
+    """Do something else than send. What each verb needs is lint.py's; `target` names a webhook, rich menu or coupon."""
 
-    do: Literal["tag_add", "tag_remove"]
-    tag: str
+    do: Literal[
+        "tag_add", "tag_remove", "attribute_set", "attribute_add", "score_add", "scenario_start", "scenario_stop",
+        "notify_staff", "webhook", "rich_menu", "coupon", "points",
+    ]  # fmt: skip
     next: str
+    tag: str = ""
+    attribute: str = ""
+    value: str | int | float | bool | None = None
+    by: int = 0
+    scenario: str = ""
+    target: str = ""
+    text: str = ""
+    data: dict[str, str] = {}
 
 
 class EndNode(_Node, tag="end", frozen=True, kw_only=True):
@@ -104,35 +167,67 @@ class EndNode(_Node, tag="end", frozen=True, kw_only=True):
 Node = SendNode | WaitNode | WaitForResponseNode | BranchNode | SplitNode | ActionNode | EndNode
 
 
-class EventTrigger(_Strict, tag="event", frozen=True, kw_only=True):
-    """Something happens to one person."""
+class Schedule(_Strict, frozen=True, kw_only=True):
+    """JST instants: `at` a clock time daily, on weekdays, on a day of the month (its last if it has fewer), or once `on` a day."""
 
-    event: Literal["follow", "linked", "purchase", "first_purchase", "tag_added"]
-    tag: str = ""
+    at: str
+    every: Literal["day", "week", "month", "once"] = "day"
+    weekdays: list[Weekday] = []
+    day: int = 0
+    on: str = ""
+
+
+class EventTrigger(Occasion, tag="event", frozen=True, kw_only=True):
+    """Something happens to one person."""
 
 
 class SegmentTrigger(_Strict, tag="segment", frozen=True, kw_only=True):
-    """Every day at a clock time, everybody who fulfils the condition then."""
+    """At each instant of the schedule everybody who fulfils the condition then; with `enters` who did not the time before."""
 
     condition: dict[str, Any]
-    daily_at: str
+    schedule: Schedule
+    enters: bool = False
+
+
+class DateTrigger(_Strict, tag="date", frozen=True, kw_only=True):
+    """A date of the person, e.g. a week before his birthday: `profile.birthday`, -7, yearly."""
+
+    date: str
+    at: str
+    offset_days: int = 0
+    yearly: bool = False
+
+
+class DormantTrigger(_Strict, tag="dormant", frozen=True, kw_only=True):
+    """Neither purchase nor reaction for exactly `days` JST days or more."""
+
+    days: int
+    at: str
 
 
 class ManualTrigger(_Strict, tag="manual", frozen=True, kw_only=True):
-    """Somebody enters a person through the API."""
+    """Somebody enters a person through the API, or another scenario does."""
+
+
+Trigger = EventTrigger | SegmentTrigger | DateTrigger | DormantTrigger | ManualTrigger
 
 
 class Reentry(_Strict, frozen=True, kw_only=True):
-    """Whether a person may enter again: never, after his last run ended and `cooldown` has passed, or for every occurrence."""
+    """Whether a person may enter again: never, after his last run ended and `cooldown` has passed, or for every occurrence.
+
+    key: with `always`, what tells occurrences apart, e.g. `order_no` of the trigger's data; empty: every fact is one.
+    """
 
     mode: Literal["never", "after_exit", "always"] = "never"
     cooldown: str = "P1D"
+    key: str = ""
 
 
-class Goal(_Strict, frozen=True, kw_only=True):
-    """What the scenario is for; who reaches it leaves."""
+class Goal(Occasion, frozen=True, kw_only=True):
+    """What the scenario is for. window: counted only so long after entry; exit: whether who reaches it leaves."""
 
-    event: Literal["purchase"]
+    window: str = ""
+    exit: bool = True
 
 
 class QuietHours(_Strict, frozen=True, kw_only=True):
@@ -143,20 +238,35 @@ class QuietHours(_Strict, frozen=True, kw_only=True):
     policy: Literal["delay", "skip"] = "delay"
 
 
+class FrequencyCap(_Strict, frozen=True, kw_only=True):
+    """At most `most` sends to a person in `per`: counting everything, this scenario's, or this node's delivery channel's."""
+
+    most: int
+    per: str
+    scope: Literal["all", "scenario", "channel"] = "all"
+    policy: Literal["delay", "skip"] = "delay"
+
+
 class Scenario(_Strict, frozen=True, kw_only=True):
-    """A whole scenario as it is drawn. account: the LINE account that sends; empty: any that reaches the person."""
+    """A whole scenario as it is drawn. account: the LINE account that sends; empty: any that reaches the person.
+
+    filter: who may enter; stays_while: who no longer fulfils it leaves at the next step (セグメントから外れた).
+    """
 
     schema: Literal["scenario/1"]
     name: str
-    trigger: EventTrigger | SegmentTrigger | ManualTrigger
+    trigger: Trigger
     start: str
     nodes: dict[str, Node]
     account: str = ""
     filter: dict[str, Any] | None = None
+    stays_while: dict[str, Any] | None = None
     reentry: Reentry = Reentry()
     goal: Goal | None = None
-    exits: list[Literal["blocked", "opted_out"]] = []
+    exits: list[Literal["blocked", "opted_out"] | Occasion] = []
     quiet_hours: QuietHours | None = None
+    caps: list[FrequencyCap] = []
+    description: str = ""
     layout: dict[str, Any] = {}
 
     def node(self, node_id: str) -> Node:
@@ -167,6 +277,11 @@ class Scenario(_Strict, frozen=True, kw_only=True):
         """Return the hours in which promotional messages may leave."""
         return DeliveryWindow.parse(self.quiet_hours.end, self.quiet_hours.start) if self.quiet_hours else None
 
+    def leaves_on(self) -> Iterator[Occasion]:
+        """Yield the occasions that take a person out, the goal's not among them."""
+        for way in self.exits:
+            yield way if isinstance(way, Occasion) else Occasion(event=way)
+
 
 def parse(data: object) -> Scenario:
     """Return the scenario in a JSON value. Raises InvalidError(`scenario.malformed`) with the path of the first mistake."""
@@ -175,6 +290,8 @@ def parse(data: object) -> Scenario:
     except msgspec.ValidationError as error:
         sentence, _, path = str(error).partition(" - at ")
         raise InvalidError("scenario.malformed", path=path.strip("`") or "$", problem=sentence) from error
+    except RecursionError as error:
+        raise InvalidError("scenario.malformed", path="$", problem="nested without end") from error
 
 
 def to_json(scenario: Scenario) -> dict[str, Any]:
@@ -183,9 +300,17 @@ def to_json(scenario: Scenario) -> dict[str, Any]:
     return data
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of the grammar."""
-    return msgspec.json.schema(Scenario)
+def structure_hash(scenario: Scenario) -> str:
+    """Return the fingerprint of what makes a version: everything but layout, description and labels."""
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: bare(inner) for key, inner in value.items() if key != "label"}
+        return [bare(inner) for inner in value] if isinstance(value, list) else value
+
+    data = {key: value for key, value in to_json(scenario).items() if key not in ("layout", "description")}
+    nodes = {node_id: bare(node) for node_id, node in data.pop("nodes").items()}
+    return hashlib.sha256(canonical({**data, "nodes": nodes}).encode()).hexdigest()
 
 
 def exits_of(node: Node) -> list[str]:
@@ -193,7 +318,9 @@ def exits_of(node: Node) -> list[str]:
     match node:
         case SendNode():
             return [node.next, *([node.unreachable] if node.unreachable else [])]
-        case WaitNode() | ActionNode():
+        case WaitNode():
+            return [node.next, *([node.missing] if node.missing else [])]
+        case ActionNode():
             return [node.next]
         case WaitForResponseNode():
             return [node.responded, node.timed_out]
@@ -207,165 +334,45 @@ def exits_of(node: Node) -> list[str]:
 
 def main_exit(node: Node) -> str:
     """Return where a cohort itself goes on; who leaves by another exit joins another cohort."""
-    exits = exits_of(node)
     match node:
+        case SendNode() | WaitNode() | ActionNode():
+            return node.next
         case WaitForResponseNode():
             return node.timed_out
         case BranchNode():
             return node.otherwise
         case SplitNode():
             return max(node.shares, key=lambda share: share.weight).next
-        case _:
-            return exits[0] if exits else ""
+        case EndNode():
+            return ""
 
 
-def lint(scenario: Scenario) -> list[dict[str, str]]:
-    """Return every problem of a parsed scenario: node id (empty for the whole), code, details."""
-    problems: list[dict[str, str]] = []
-    if not scenario.name.strip():
-        problems.append({"node": "", "code": "name_empty"})
-    if not 1 <= len(scenario.nodes) <= MOST_NODES:
-        problems.append({"node": "", "code": "wrong_number_of_nodes", "most": str(MOST_NODES)})
-    problems += _dangling(scenario)
-    if problems:
-        return problems
-    problems += _unreachable(scenario)
-    problems += _endless(scenario)
-    for node_id, node in scenario.nodes.items():
-        problems += [{"node": node_id, **problem} for problem in _node_problems(scenario, node_id, node)]
-    problems += _whole(scenario)
-    return problems
+def is_timed(node: Node) -> bool:
+    """Say whether a cohort as a whole waits at a node; at a person's own date each has his own (engine.py)."""
+    return isinstance(node, WaitForResponseNode) or (isinstance(node, WaitNode) and node.until is None)
 
 
-def _dangling(scenario: Scenario) -> list[dict[str, str]]:
-    found = []
-    if scenario.start not in scenario.nodes:
-        found.append({"node": "", "code": "start_unknown", "target": scenario.start})
-    for node_id, node in scenario.nodes.items():
-        lost = [target for target in exits_of(node) if target not in scenario.nodes]
-        found += [{"node": node_id, "code": "dangling_edge", "target": target} for target in lost]
-    return found
-
-
-def _unreachable(scenario: Scenario) -> list[dict[str, str]]:
-    seen: set[str] = set()
-    todo = [scenario.start]
-    while todo:
-        node_id = todo.pop()
-        if node_id not in seen:
-            seen.add(node_id)
-            todo += exits_of(scenario.nodes[node_id])
-    return [{"node": node_id, "code": "unreachable"} for node_id in scenario.nodes if node_id not in seen]
-
-
-def _endless(scenario: Scenario) -> list[dict[str, str]]:
-    """Find loops that pass no wait: they would send without end at one instant."""
-    instant = {node_id for node_id, node in scenario.nodes.items() if _may_take_no_time(node)}
-    done: set[str] = set()
-    found: list[str] = []
-
-    def visit(node_id: str, trail: tuple[str, ...]) -> None:
-        if node_id in trail:
-            found.append(node_id)
-            return
-        if node_id in done or node_id not in instant:
-            return
-        for target in exits_of(scenario.nodes[node_id]):
-            visit(target, (*trail, node_id))
-        done.add(node_id)
-
-    for node_id in sorted(instant):
-        visit(node_id, ())
-    return [{"node": node_id, "code": "loop_without_wait"} for node_id in dict.fromkeys(found)]
-
-
-def _may_take_no_time(node: Node) -> bool:
-    """Say whether a cohort may leave a node at the instant it came: `P0D` at 10:00 is over at once when it is 10:00."""
-    match node:
-        case WaitNode():
-            length = node.duration
-        case WaitForResponseNode():
-            length = node.timeout
-        case _:
-            return True
-    try:
-        return parse_duration(length) <= timedelta(0)
-    except InvalidError:
-        return False  # told by _wait_problems
-
-
-def _node_problems(scenario: Scenario, node_id: str, node: Node) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = []
-    if not _matches(NODE_ID, node_id):
-        found.append({"code": "id_malformed"})
-    match node:
-        case WaitNode():
-            found += _wait_problems(node.duration, node.at)
-        case WaitForResponseNode():
-            found += _wait_problems(node.timeout, node.at)
-            if not isinstance(scenario.nodes.get(node.of), SendNode):
-                found.append({"code": "of_is_no_send", "target": node.of})
-        case BranchNode():
-            for index, case in enumerate(node.cases):
-                found += _condition_problems(case.when, f"cases[{index}].when")
-            if not node.cases:
-                found.append({"code": "no_cases"})
-        case SplitNode():
-            if len(node.shares) < 2 or any(share.weight <= 0 for share in node.shares):
-                found.append({"code": "shares_malformed"})
-        case _:
-            pass
-    return found
-
-
-def _matches(pattern: str, text: str) -> bool:
-    return re.fullmatch(pattern, text) is not None
-
-
-def _wait_problems(duration: str, at: str) -> list[dict[str, str]]:
-    try:
-        length = parse_duration(duration)
-        if at:
-            parse_hhmm(at)
-    except InvalidError as error:
-        return [{"code": error.code.replace(".", "_"), "given": str(error.details.get("given"))}]
-    if length > LONGEST_WAIT:
-        return [{"code": "wait_too_long", "most_days": str(LONGEST_WAIT.days)}]
-    if length <= timedelta(0) and not at:
-        return [{"code": "wait_empty"}]
-    return []
-
-
-def _condition_problems(condition: Mapping[str, Any], where: str) -> list[dict[str, str]]:
-    try:
-        parse_condition(condition)
-    except InvalidError as error:
-        return [{"code": error.code.replace(".", "_"), "path": f"{where}{str(error.details.get('path', '$'))[1:]}"}]
-    return []
-
-
-def _whole(scenario: Scenario) -> list[dict[str, str]]:
-    found = []
-    if isinstance(scenario.trigger, SegmentTrigger):
-        found += _condition_problems(scenario.trigger.condition, "trigger.condition")
-        found += _wait_problems("P1D", scenario.trigger.daily_at or "?")
-    if isinstance(scenario.trigger, EventTrigger) and scenario.trigger.event == "tag_added" and not scenario.trigger.tag:
-        found.append({"code": "trigger_tag_missing"})
-    if scenario.filter is not None:
-        found += _condition_problems(scenario.filter, "filter")
-    try:
-        scenario.window()
-        if parse_duration(scenario.reentry.cooldown) > _LONGEST_COOLDOWN:
-            found.append({"code": "cooldown_too_long", "most_days": str(_LONGEST_COOLDOWN.days)})
-    except InvalidError as error:
-        found.append({"code": error.code.replace(".", "_")})
-    return [{"node": "", **problem} for problem in found]
+def reached_at(node: Node, moment: datetime) -> datetime:
+    """Return the instant of the cohort that does a node which is reached at `moment`: a wait's end, else that moment."""
+    if isinstance(node, WaitForResponseNode) or (isinstance(node, WaitNode) and node.until is None):
+        return wait_ends(node, moment)
+    return moment
 
 
 def wait_ends(node: WaitNode | WaitForResponseNode, begins_at: datetime) -> datetime:
-    """Return when a wait that begins at an instant is over."""
+    """Return when a wait of a length that begins at an instant is over."""
     length = node.duration if isinstance(node, WaitNode) else node.timeout
-    return due_after(begins_at, parse_duration(length), parse_hhmm(node.at) if node.at else None)
+    at = parse_hhmm(node.at) if node.at else None
+    end = due_after(begins_at, parse_duration(length or "P0D"), at)
+    if not node.weekdays:
+        return end
+    allowed = {WEEKDAYS.index(day) for day in node.weekdays}
+    day = local_date(end)
+    if day.weekday() in allowed:
+        return end
+    while day.weekday() not in allowed:
+        day += timedelta(days=1)
+    return at_local(day, at or parse_hhmm("00:00"))
 
 
 def share_of(node: SplitNode, scenario_id: str, node_id: str, cid: int) -> str:

@@ -14,20 +14,31 @@ from chalicelib.kernel.ids import Cid, CohortId, ScenarioId
 from chalicelib.scenarios.graph import Scenario
 
 INLINE = "inline"  # the pointer of an enrollment that is still being walked by the worker that made it
-SHARDS = 8
 
 
 class ScenarioState(StrEnum):
-    """PAUSED: nobody enters, whoever is in stays where he is."""
+    """PAUSED: nobody enters, whoever is in stays where he is. STOPPED: called off, everybody is taken out."""
 
     DRAFT = "draft"
     ACTIVE = "active"
     PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """Where those in flight on another version go: by node id, or by `mapping` (an empty target is the exit)."""
+
+    to_version: int
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioHead:
-    """A scenario's name and state. version: the published one, 0 for none; draft: what is being drawn."""
+    """A scenario's name and state. version: the published one, 0 for none; draft: what is being drawn.
+
+    paused_at: since when nothing moves. moves: by version, where its people are to go.
+    """
 
     scenario_id: ScenarioId
     name: str
@@ -36,6 +47,8 @@ class ScenarioHead:
     draft: Mapping[str, Any]
     revision: int
     pause_reason: str = ""
+    paused_at: datetime | None = None
+    moves: Mapping[int, Relocation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,12 @@ class EnrollmentStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """One person going through one version; `row` is what delivery claims. at_node: only while INLINE."""
+    """One person going through one version; `row` is what delivery claims.
+
+    at_node: only while INLINE. path: by visit, what was decided there (delivery's notes, and `moved …` of a way that is not
+    the main one). responses: by node, or `node|link`, `<instant> <evidence> <kind>`. events: by segments' event key, the
+    latest instant. data: what the trigger brought.
+    """
 
     row: Row
     scenario_id: ScenarioId
@@ -70,6 +88,8 @@ class Enrollment:
     reason: str = ""
     path: Mapping[str, str] = field(default_factory=dict)
     responses: Mapping[str, str] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cid(self) -> Cid:
@@ -89,7 +109,7 @@ class Enrollment:
 
 
 class CohortState(StrEnum):
-    """OPEN: may be joined. CLOSED: under way; who comes too late joins the next one."""
+    """OPEN: may be joined. CLOSED: under way; who comes too late joins the next one. ENDED: nobody is left in it."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -98,7 +118,12 @@ class CohortState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """Everyone who must do a node of a version at an instant. at_node, at_due: where it stands now."""
+    """Everyone who must do a node of a version at an instant. at_node, at_due: where it stands now.
+
+    run: number of the execution that may act for it; a call of any other is told to stop. began_at: logical begin of that
+    run; events: what its history holds so far, estimated. hold: why it is parked. skip_until: what is due before is left
+    out. progress_at: the last sign of life, by the machine's clock.
+    """
 
     cohort_id: CohortId
     scenario_id: ScenarioId
@@ -109,6 +134,22 @@ class Cohort:
     at_node: str
     at_due: datetime
     is_started: bool
+    shards: int = 1
+    run: int = 0
+    began_at: datetime | None = None
+    events: int = 0
+    hold: str = ""
+    skip_until: datetime | None = None
+    progress_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An enrollment's way to another cohort. note: why, kept on its path under the visit that it leaves; may be empty."""
+
+    one: Enrollment
+    visit: str = ""
+    note: str = ""
 
 
 def minute(moment: datetime) -> str:
@@ -135,3 +176,9 @@ def parse_cohort_id(text: str) -> tuple[ScenarioId, int, str, datetime]:
 def visit_of(node: str, due: datetime) -> str:
     """Return the name of one visit of a node: a loop visits the same node at different instants."""
     return f"{node}__{minute(due)}"
+
+
+def sent_at(one: Enrollment, node: str) -> datetime | None:
+    """Return the instant of the last send of a node to the person."""
+    minutes = [visit[len(node) + 2 :] for visit, note in one.path.items() if note == "sent" and visit.rpartition("__")[0] == node]
+    return from_minute(max(minutes)) if minutes else None

@@ -151,12 +151,12 @@ def dormant(stage: Stage, purchases: list[Purchase], people: list[str]) -> None:
     stage.template("tpl_hello", "hello")
     stage.template("tpl_again", "again")
     stage.template("tpl_sms", "sms", "sms")
-    trigger = {"type": "segment", "condition": CONDITION, "daily_at": "10:00"}
+    trigger = {"type": "segment", "condition": CONDITION, "schedule": {"at": "10:00"}}
     stage.scenario("dormant", DORMANT, trigger=trigger, goal={"event": "purchase"})
     stage.clock.set(at(DORMANT_ON, 10))
     part: int | None = 0
     while part is not None:
-        part = stage.world.scenarios.enter_segment("dormant", stage.clock.now(), part)
+        part = stage.world.entries.by_schedule("dormant", stage.clock.now(), part)
     stage.schedules.armed.clear()  # one morning's entry is what the file is asked about below
     Runner(stage).until(at(DORMANT_ON + timedelta(days=10), 0))
 

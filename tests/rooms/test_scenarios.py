@@ -73,7 +73,7 @@ def crowd(stage: Stage, count: int) -> list[Cid]:
 
 
 def enrollment(stage: Stage, cid: Cid) -> Any:
-    return stage.world.scenarios.of(cid)[0]
+    return stage.world.scenario_people.of(cid)[0]
 
 
 def three_days(stage: Stage, **more: Any) -> None:
@@ -100,7 +100,7 @@ def test_a_friend_gets_his_welcome_at_once_and_the_rest_after_7_and_14_days(stag
     runner.days(30)
     assert texts(stage) == ["a", "b", "c"]
     assert enrollment(stage, cid).row.status == EnrollmentStatus.DONE
-    assert table.live_cohorts(stage.world.database, "welcome") == []
+    assert stage.world.records.live_cohorts("welcome") == []
     assert runner.failed == []
 
 
@@ -150,7 +150,7 @@ def dormant(stage: Stage) -> None:
         "thanks": say("tpl_thanks", "e"),
         "e": END,
     }  # fmt: skip
-    trigger = {"type": "segment", "condition": {"field": "customer.known", "is": True}, "daily_at": "10:00"}
+    trigger = {"type": "segment", "condition": {"field": "customer.known", "is": True}, "schedule": {"at": "10:00"}}
     stage.scenario("dormant", nodes, trigger=trigger, reentry={"mode": "never"})
 
 
@@ -203,7 +203,7 @@ def test_the_daily_entry_may_fire_twice_and_every_day(stage: Stage, runner: Runn
     ((_, event),) = stage.schedules.armed.values()
     runner.days(1)
     for part in range(4):
-        stage.world.scenarios.enter_segment("dormant", datetime.fromisoformat(event["at"]), part)
+        stage.world.entries.by_schedule("dormant", datetime.fromisoformat(event["at"]), part)
     runner.days(20)
     assert texts(stage) == ["hello", "again"]
     assert len(stage.sms.sent) == 1
@@ -211,7 +211,7 @@ def test_the_daily_entry_may_fire_twice_and_every_day(stage: Stage, runner: Runn
 
 def test_a_daily_reentry_that_crashed_half_way_is_finished_by_the_next_try(stage: Stage, runner: Runner) -> None:
     stage.template("tpl_a", "a")
-    trigger = {"type": "segment", "condition": {"field": "line.reachable", "is": True}, "daily_at": "10:00"}
+    trigger = {"type": "segment", "condition": {"field": "line.reachable", "is": True}, "schedule": {"at": "10:00"}}
     stage.scenario("daily", {"a": say("tpl_a", "e"), "e": END}, trigger=trigger, reentry={"mode": "after_exit", "cooldown": "PT1H"})
     stage.friend()
     runner.days(1)
@@ -220,10 +220,10 @@ def test_a_daily_reentry_that_crashed_half_way_is_finished_by_the_next_try(stage
     at = stage.clock.now()
     with pytest.raises(SystemError):
         for part in range(4):
-            stage.world.scenarios.enter_segment("daily", at, part)
+            stage.world.entries.by_schedule("daily", at, part)
     stage.world.cohorts.move = move  # type: ignore[method-assign]
     for part in range(4):
-        stage.world.scenarios.enter_segment("daily", at, part)
+        stage.world.entries.by_schedule("daily", at, part)
     runner.until(at + timedelta(minutes=1))
     assert texts(stage) == ["a", "a"]
 
@@ -328,7 +328,7 @@ def test_a_loop_visits_the_same_node_at_every_round(stage: Stage, runner: Runner
     react(stage.world.friends.block(MAIN, HANAKO, stage.clock.now(), event_id="b"), stage.world)
     runner.days(3)
     assert texts(stage) == ["a"] * 6
-    assert table.live_cohorts(stage.world.database, "loop") == []
+    assert stage.world.records.live_cohorts("loop") == []
 
 
 # Races ----------------------------------------------------------------------------------------------------------------------
@@ -409,13 +409,13 @@ def test_who_was_claimed_but_not_frozen_is_still_owed_his_message(stage: Stage, 
     freeze = stage.world.ledger.freeze
     crashes = [0]
 
-    def dies(batch: Any) -> bool:
+    def dies(batch: Any, *rest: Any) -> Any:
         if not crashes[0]:
             crashes[0] += 1
             if moved:
                 answer(stage, cid)
             raise SystemError("the process dies here")
-        return freeze(batch)
+        return freeze(batch, *rest)
 
     stage.world.ledger.freeze = dies  # type: ignore[method-assign]
     runner.days(2)
@@ -507,7 +507,7 @@ def test_the_reconciler_starts_a_cohort_that_a_crash_left_alone(stage: Stage, ru
     stage.machines.start = start  # type: ignore[method-assign]
     runner.days(8)
     assert texts(stage) == ["a"]
-    assert stage.world.scenarios.reconcile() == 1
+    assert stage.world.upkeep.reconcile()[0] == 1
     runner.days(20)
     assert texts(stage) == ["a", "b", "c"]
 
@@ -516,7 +516,7 @@ def test_a_second_execution_of_the_same_cohort_changes_nothing(stage: Stage, run
     three_days(stage)
     follow(stage)
     runner.days(1)
-    assert stage.world.scenarios.restart("again") == 1
+    assert stage.world.upkeep.restart() == 1
     runner.days(30)
     assert texts(stage) == ["a", "b", "c"]
 
@@ -528,7 +528,7 @@ def test_an_outage_that_outlasts_the_machines_patience_is_healed_by_the_reconcil
     runner.days(7.5)
     assert len(runner.failed) == 1
     stage.line.problems = []
-    stage.world.scenarios.reconcile()
+    stage.world.upkeep.reconcile()
     runner.days(10)
     assert texts(stage) == ["a", "b", "c"]
 
@@ -540,12 +540,12 @@ def test_a_pause_parks_everybody_and_resuming_goes_on_from_there(stage: Stage, r
     three_days(stage)
     follow(stage)
     runner.days(1)
-    stage.world.scenarios.pause("welcome")
+    stage.world.upkeep.pause("welcome")
     runner.days(9)
     assert texts(stage) == ["a"]
     follow(stage, TARO, "2")
     assert texts(stage, TARO) == []
-    stage.world.scenarios.resume("welcome")
+    stage.world.upkeep.resume("welcome")
     runner.days(0.1)
     assert texts(stage) == ["a", "b"]
     runner.days(30)
@@ -561,7 +561,7 @@ def test_used_up_messages_park_the_scenario_and_nobody_gets_it_twice_after(stage
     assert stage.world.scenarios.get("welcome").state is ScenarioState.PAUSED
     stage.line.problems = []
     runner.days(3)
-    stage.world.scenarios.resume("welcome")
+    stage.world.upkeep.resume("welcome")
     runner.days(30)
     assert [texts(stage, LineUserId(f"U{n:032x}")) for n in range(3)] == [["a", "b", "c"]] * 3
 
@@ -579,7 +579,7 @@ def test_those_in_flight_finish_the_old_version(stage: Stage, runner: Runner) ->
 def test_a_friend_who_links_half_way_goes_on_and_does_not_enter_a_second_time(stage: Stage, runner: Runner) -> None:
     three_days(stage)
     stage.template("tpl_day", "day")
-    trigger = {"type": "segment", "condition": {"field": "line.reachable", "is": True}, "daily_at": "10:00"}
+    trigger = {"type": "segment", "condition": {"field": "line.reachable", "is": True}, "schedule": {"at": "10:00"}}
     stage.scenario("daily", {"w": rest("P2D", "d"), "d": say("tpl_day", "e"), "e": END}, trigger=trigger)
     friend = follow(stage)
     runner.days(1.5)
@@ -600,7 +600,7 @@ def test_a_friend_who_links_half_way_goes_on_and_does_not_enter_a_second_time(st
 
 def test_two_thousand_people_get_one_message_each_by_pages(stage: Stage, runner: Runner) -> None:
     stage.template("tpl_a", "a")
-    trigger = {"type": "segment", "condition": {"field": "line.reachable", "is": True}, "daily_at": "13:00"}
+    trigger = {"type": "segment", "condition": {"field": "line.reachable", "is": True}, "schedule": {"at": "13:00"}}
     stage.scenario("many", {"a": say("tpl_a", "w"), "w": rest("P1D", "b"), "b": say("tpl_a", "e"), "e": END}, trigger=trigger)
     cids = crowd(stage, 2000)
     runner.until(NOON + timedelta(hours=2))
@@ -619,7 +619,7 @@ def test_a_shard_of_many_pages_leaves_nobody_out(stage: Stage, runner: Runner) -
     )
     cids = [cid for cid in crowd(stage, 8 * 1100) if cid % 8 == 0]
     facts = [OrderPlaced(fact_id=f"o{cid}", cid=cid, at=NOON, order_no=str(cid), is_first=True, amount_yen=1) for cid in cids]
-    stage.world.scenarios.on_triggers(facts)
+    stage.world.scenario_people.on_orders(facts)
     stage.line.problems = [None, TemporaryError("503", maybe_done=True)]
     runner.days(1)
     got = Counter(user_id for _, body, _ in stage.line.sent for user_id in body["to"])

@@ -301,7 +301,7 @@ class EnrollmentList(View, kw_only=True):
 )  # fmt: skip
 def list_enrollments(call: Call[None]) -> EnrollmentList:
     """List enrollments."""
-    found = call.world.scenarios.of(cid_in(call))
+    found = call.world.scenario_people.of(cid_in(call))
     return EnrollmentList(
         items=[
             EnrollmentView(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from chalicelib.entrypoints.admin_api.customers import cid_in
 from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
+from chalicelib.entrypoints.steps import enqueue
 from chalicelib.reactions import react
 from chalicelib.scenarios.model import ScenarioHead
 
@@ -125,16 +126,51 @@ def publish_scenario(call: Call[None]) -> ScenarioView:
 )
 def pause_scenario(call: Call[PauseBody]) -> ScenarioView:
     """Pause a scenario."""
-    return _view(call.world.scenarios.pause(call.path["scenario_id"], call.body.reason))
+    return _view(call.world.upkeep.pause(call.path["scenario_id"], call.body.reason))
+
+
+class ResumeBody(Body, kw_only=True):
+    """What becomes of those whose time came in the pause: `now`, `shift` (put off by the pause), `skip` (left out)."""
+
+    mode: Literal["now", "shift", "skip"] = "now"
+
+
+class MoveBody(Body, kw_only=True):
+    """Where people go: by node id; mapping: old node to new node, "" is the exit."""
+
+    from_version: int
+    mapping: dict[str, str] = {}
 
 
 @endpoint(
-    "POST", "/scenarios/{scenario_id}/resume", scope="scenarios:write", response=ScenarioView, idempotent=True,
-    summary="再開（期限の過ぎたものは今すぐ進みます） / Resume; what is overdue goes on now",
+    "POST", "/scenarios/{scenario_id}/resume", scope="scenarios:write", request=ResumeBody, response=ScenarioView, idempotent=True,
+    summary="再開（止めていた間の分: now すぐ送る・shift 後ろにずらす・skip 飛ばす） / Resume",
 )  # fmt: skip
-def resume_scenario(call: Call[None]) -> ScenarioView:
+def resume_scenario(call: Call[ResumeBody]) -> ScenarioView:
     """Resume a scenario."""
-    return _view(call.world.scenarios.resume(call.path["scenario_id"]))
+    return _view(call.world.upkeep.resume(call.path["scenario_id"], call.body.mode))
+
+
+@endpoint(
+    "POST", "/scenarios/{scenario_id}/stop", scope="scenarios:write", request=PauseBody, response=ScenarioView, idempotent=True,
+    summary="中止（全員をシナリオから外します。元に戻せません） / Call off for good",
+)  # fmt: skip
+def stop_scenario(call: Call[PauseBody]) -> ScenarioView:
+    """Call a scenario off."""
+    head, steps = call.world.upkeep.stop(call.path["scenario_id"], call.body.reason)
+    enqueue(steps, call.world)
+    return _view(head)
+
+
+@endpoint(
+    "POST", "/scenarios/{scenario_id}/move", scope="scenarios:write", request=MoveBody, response=ScenarioView, idempotent=True,
+    summary="進行中の人を公開中の版へ移す / Move those in flight to the current version",
+)  # fmt: skip
+def move_scenario(call: Call[MoveBody]) -> ScenarioView:
+    """Move people to the current version."""
+    head, steps = call.world.upkeep.relocate(call.path["scenario_id"], call.body.from_version, call.body.mapping)
+    enqueue(steps, call.world)
+    return _view(head)
 
 
 @endpoint(
@@ -143,7 +179,7 @@ def resume_scenario(call: Call[None]) -> ScenarioView:
 )  # fmt: skip
 def enroll_customer(call: Call[None]) -> None:
     """Enroll a person by hand."""
-    facts = call.world.scenarios.enroll_by_hand(
+    facts = call.world.entries.by_hand(
         call.path["scenario_id"], cid_in(call), f"api|{call.principal.key_id}|{call.idempotency_key}"
     )
     react(facts, call.world)

@@ -1,0 +1,270 @@
+"""Who comes into a scenario: by an event, by hand, or by the schedule; each occurrence once, however often it is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.kernel.clock import Clock, to_text
+from chalicelib.kernel.errors import ConflictError
+from chalicelib.kernel.facts import Fact, ReplyToken
+from chalicelib.kernel.ids import AccountKey, Cid, CohortId
+from chalicelib.kernel.windows import next_grain, parse_duration
+from chalicelib.line_accounts.service import LineAccounts
+from chalicelib.people.model import person_key
+from chalicelib.ports.files import Files
+from chalicelib.scenarios import table
+from chalicelib.scenarios.cohorts import Cohorts
+from chalicelib.scenarios.engine import Engine
+from chalicelib.scenarios.graph import EventTrigger, Scenario, SegmentTrigger, WaitNode, is_timed, reached_at
+from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Move, ScenarioState, Version, cohort_id
+from chalicelib.scenarios.occasions import data_of, matches
+from chalicelib.scenarios.published import Published
+from chalicelib.scenarios.records import TableRecords, enrollment_key, enrollment_of, new_enrollment
+from chalicelib.scenarios.schedules import audience_of
+from chalicelib.segments.service import Segments
+
+_MOMENT = timedelta(minutes=1)
+PARTS = 4
+_BATCH = 100
+
+
+class Entries:
+    """Brings people in."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        cohorts: Cohorts,
+        records: TableRecords,
+        published: Published,
+        segments: Segments,
+        accounts: LineAccounts,
+        files: Files,
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._cohorts = cohorts
+        self._records = records
+        self._segments = segments
+        self._accounts = accounts
+        self._files = files
+        self._clock = clock
+        self._published = published
+
+    # One person --------------------------------------------------------------------------------------------------------------
+
+    def on_fact(self, fact: Fact, reply: ReplyToken | None = None) -> list[Fact]:
+        """Enroll the person into every scenario that this fact starts."""
+        facts: list[Fact] = []
+        for version in self._published.open_to_entry():
+            trigger = version.graph.trigger
+            if isinstance(trigger, EventTrigger) and matches(trigger, fact, version.graph.account):
+                facts += self.enroll(version, fact.cid, fact.fact_id, fact.at, reply, data_of(fact))
+                reply = None
+        return facts
+
+    def by_hand(
+        self, scenario_id: str, cid: Cid, occurrence: str, at: datetime | None = None, data: Mapping[str, str] | None = None
+    ) -> list[Fact]:
+        """Enroll one person now, whatever the scenario's own trigger is. Raises ConflictError(`scenario.not_active`)."""
+        head = table.head(scenario_id)
+        if head is None or head.state is not ScenarioState.ACTIVE:
+            raise ConflictError("scenario.not_active")
+        version = self._engine.version(scenario_id, head.version)
+        return self.enroll(version, cid, occurrence, at or self._clock.now(), None, data or {})
+
+    def enroll(
+        self, version: Version, cid: Cid, occurrence: str, at: datetime, reply: ReplyToken | None, data: Mapping[str, str]
+    ) -> list[Fact]:
+        """Enroll one person for one occurrence, once however often it is told, and walk him to his first wait."""
+        graph = version.graph
+        occurrence = data.get(graph.reentry.key) or occurrence
+        key = enrollment_key(cid, version.scenario_id, occurrence if graph.reentry.mode == "always" else "")
+        one = self._earlier_try(cid, key, occurrence)
+        if one is None:
+            # Asked once only: what he has been walked through may itself have changed the answer.
+            if graph.filter is not None and not self._fits(graph, cid, at):
+                return []
+            one = self._first_run(version, cid, key, occurrence, at, data)
+        if one is None or one.row.cohort != INLINE or one.row.status != EnrollmentStatus.ACTIVE:
+            return []
+        return self._engine.walk(one, reply)
+
+    def _fits(self, graph: Scenario, cid: Cid, at: datetime) -> bool:
+        account = AccountKey(graph.account) if graph.account else None
+        accounts = [known.key for known in self._accounts.everyone()]
+        return self._segments.holds(graph.filter, self._segments.load([cid], accounts)[cid], at, account)
+
+    def _earlier_try(self, cid: Cid, key: tuple[str, str], occurrence: str) -> Enrollment | None:
+        """Return the enrollment that this occurrence made already, under whatever number the person had then."""
+        keys = [(person_key(number), key[1]) for number in (cid, *self._aliases(cid))]
+        return next((one for one in self._records.get(keys).values() if one.occurrence == occurrence), None)
+
+    def _first_run(
+        self, version: Version, cid: Cid, key: tuple[str, str], occurrence: str, at: datetime, data: Mapping[str, str]
+    ) -> Enrollment | None:
+        """Return the enrollment of this occurrence, new or from an earlier try; None when the person may not enter."""
+        for alias in self._aliases(cid):
+            former = self._records.get([enrollment_key(alias, version.scenario_id)])
+            if former and not may_reenter(version.graph, next(iter(former.values())), at):
+                return None
+        item = new_enrollment(key, cid, version, 1, occurrence, INLINE, at, data)
+        if self._records.insert([item]) == [True]:
+            return enrollment_of(item)
+        old = self._records.get([key])[key]
+        if old.occurrence == occurrence:
+            return old
+        if not may_reenter(version.graph, old, at):
+            return None
+        again = new_enrollment(key, cid, version, old.run + 1, occurrence, INLINE, at, data)
+        return enrollment_of(again) if self._records.replace(old, again) else None
+
+    def _aliases(self, cid: Cid) -> Sequence[Cid]:
+        return self._segments.load([cid], [])[cid].customer.aliases
+
+    # Many at once ------------------------------------------------------------------------------------------------------------
+
+    def on_facts(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Enroll many people at once (imports); the same as `on_fact` for each, but those who first wait go in by batches."""
+        follow_ups: list[Fact] = []
+        for version in self._published.open_to_entry():
+            graph = version.graph
+            trigger = graph.trigger
+            if not isinstance(trigger, EventTrigger):
+                continue
+            starting = [fact for fact in facts if matches(trigger, fact, graph.account)]
+            first = graph.nodes[graph.start]
+            plain = graph.filter is None and graph.reentry.mode == "never"
+            if plain and isinstance(first, WaitNode) and is_timed(first) and len(starting) > 1:
+                self._enroll_waiting(version, first, starting)
+            else:
+                for fact in starting:
+                    follow_ups += self.enroll(version, fact.cid, fact.fact_id, fact.at, None, data_of(fact))
+        return follow_ups
+
+    def _enroll_waiting(self, version: Version, first: WaitNode, facts: Sequence[Fact]) -> None:
+        groups: dict[CohortId, dict[Cid, Fact]] = {}
+        for fact in facts:
+            due = next_grain(reached_at(first, fact.at), _MOMENT)
+            target = cohort_id(version.scenario_id, version.version, version.graph.start, due)
+            groups.setdefault(target, {}).setdefault(fact.cid, fact)
+        loaded = self._segments.load({fact.cid for fact in facts}, [])
+        aliases = {cid: person.customer.aliases for cid, person in loaded.items()}
+        now = self._clock.now()
+        barred = self._entered_before_link(version, aliases, now)
+        for target, members in groups.items():
+            items = [
+                new_enrollment(
+                    enrollment_key(cid, version.scenario_id), cid, version, 1, fact.fact_id, target, fact.at, data_of(fact)
+                )
+                for cid, fact in members.items()
+                if cid not in barred
+            ]
+            self._cohorts.enter(items, target, now)
+            self._cohorts.start(target, now)
+
+    def by_schedule(self, scenario_id: str, at: datetime, part: int = 0) -> int | None:
+        """Enroll one part of those whom the schedule looks for at an instant; return the next part, None at the end.
+
+        The cohort starts when everybody is in.
+        """
+        head = table.head(scenario_id)
+        if head is None or head.state is not ScenarioState.ACTIVE:
+            return None
+        version = self._engine.version(scenario_id, head.version)
+        condition = audience_of(version.graph)
+        if condition is None:
+            return None
+        account = AccountKey(version.graph.account) if version.graph.account else None
+        target = cohort_id(version.scenario_id, version.version, version.graph.start, self._first_due(version, at))
+        roster = Roster(self._files, version.scenario_id, part) if _only_those_who_enter(version.graph) else None
+        here: list[Cid] = []
+        batch: dict[Cid, Sequence[Cid]] = {}
+        for person in self._segments.find(condition, at, account, segment=part, segments=PARTS):
+            here.append(person.cid)
+            if roster is not None and not roster.is_new(person.cid, at):
+                continue
+            batch[person.cid] = person.customer.aliases
+            if len(batch) == _BATCH:
+                self._enter_batch(version, batch, target, at)
+                batch = {}
+        self._enter_batch(version, batch, target, at)
+        if roster is not None:
+            roster.keep(here, at)
+        if part + 1 < PARTS:
+            return part + 1
+        self._cohorts.start(target, self._clock.now())
+        return None
+
+    def _first_due(self, version: Version, at: datetime) -> datetime:
+        return next_grain(reached_at(version.graph.nodes[version.graph.start], at), _MOMENT)
+
+    def _enter_batch(self, version: Version, people: Mapping[Cid, Sequence[Cid]], target: CohortId, at: datetime) -> None:
+        if not people:
+            return
+        barred = self._entered_before_link(version, people, at)
+        occurrence = f"{version.scenario_id}|{to_text(at)}"
+        by_occurrence = occurrence if version.graph.reentry.mode == "always" else ""
+        keys = {cid: enrollment_key(cid, version.scenario_id, by_occurrence) for cid in people if cid not in barred}
+        former = self._records.get(keys.values())
+        data = {"at": to_text(at)}
+        fresh = [
+            new_enrollment(key, cid, version, 1, occurrence, target, at, data) for cid, key in keys.items() if key not in former
+        ]
+        now = self._clock.now()
+        self._cohorts.enter(fresh, target, now)
+        for cid, key in keys.items():
+            old = former.get(key)
+            if old is None:
+                continue
+            if old.occurrence != occurrence and may_reenter(version.graph, old, at):
+                again = new_enrollment(key, cid, version, old.run + 1, occurrence, INLINE, at, data)
+                if not self._records.replace(old, again):
+                    continue
+                old = enrollment_of(again)
+            if old.occurrence == occurrence and old.row.cohort == INLINE:
+                self._cohorts.move([Move(old)], old.version, version.graph.start, self._first_due(version, at), now)
+
+    def _entered_before_link(self, version: Version, aliases: Mapping[Cid, Sequence[Cid]], at: datetime) -> set[Cid]:
+        """Return those who may not enter because of a run under a number that they had before an identity link."""
+        keys = {enrollment_key(alias, version.scenario_id): cid for cid, known in aliases.items() for alias in known}
+        found = self._records.get(keys) if keys else {}
+        return {keys[key] for key, old in found.items() if not may_reenter(version.graph, old, at)}
+
+
+class Roster:
+    """Who fulfilled a condition the last time it was looked at, one part of everybody: to find those who enter it."""
+
+    def __init__(self, files: Files, scenario_id: str, part: int) -> None:
+        self._files = files
+        self._key = f"rosters/{scenario_id}/{part}.json"
+        content = files.get(self._key)
+        kept: dict[str, Any] = json.loads(content) if content else {"at": "", "cids": [], "before": []}
+        self._at: str = kept["at"]
+        self._cids = frozenset(kept["cids"])
+        self._before = frozenset(kept["before"])
+
+    def is_new(self, cid: Cid, at: datetime) -> bool:
+        """Say whether a person was not there the time before `at`."""
+        # The same instant again is the same look repeated after a crash: it is compared with what stood before it.
+        return cid not in (self._before if self._at == to_text(at) else self._cids)
+
+    def keep(self, cids: Iterable[Cid], at: datetime) -> None:
+        """Keep who was there at an instant, and who before."""
+        before = self._before if self._at == to_text(at) else self._cids
+        content = {"at": to_text(at), "cids": sorted(cids), "before": sorted(before)}
+        self._files.put(self._key, json.dumps(content).encode(), "application/json")
+
+
+def _only_those_who_enter(graph: Scenario) -> bool:
+    return isinstance(graph.trigger, SegmentTrigger) and graph.trigger.enters
+
+
+def may_reenter(graph: Scenario, old: Enrollment, at: datetime) -> bool:
+    """Say whether a person whose former run is `old` may begin another one at `at`."""
+    if graph.reentry.mode != "after_exit" or old.row.status == EnrollmentStatus.ACTIVE or old.ended_at is None:
+        return False
+    return at >= old.ended_at + parse_duration(graph.reentry.cooldown)

@@ -1,0 +1,150 @@
+"""What a fact means for the scenarios that a person is in: he leaves, he goes on, or it is noted for later branches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.kernel.clock import Clock, to_text
+from chalicelib.kernel.facts import EmailOpened, Evidence, Fact, LinkClicked, Responded
+from chalicelib.kernel.windows import next_grain, parse_duration
+from chalicelib.scenarios.cohorts import Cohorts
+from chalicelib.scenarios.graph import ActionNode, Goal, Scenario, SendNode, WaitForResponseNode, main_exit
+from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Move, sent_at, visit_of
+from chalicelib.scenarios.occasions import event_of, keys_of, listens, matches
+from chalicelib.scenarios.records import Records
+
+_EAGER = timedelta(minutes=5)  # who reacts goes on within so long, together with who reacts meanwhile
+_LONGEST_CHAIN = 20
+Reaction = Responded | LinkClicked | EmailOpened
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A wait in which a person stands, or into which his last send leads."""
+
+    node_id: str
+    node: WaitForResponseNode
+    due: datetime
+
+
+class Hearing:
+    """Hears facts."""
+
+    def __init__(self, records: Records, cohorts: Cohorts, clock: Clock) -> None:
+        self._records = records
+        self._cohorts = cohorts
+        self._clock = clock
+
+    def hear(self, fact: Fact, ones: Sequence[Enrollment]) -> int:
+        """Let a person's active enrollments hear a fact; return how many he left or moved in. Harmless when told twice."""
+        return sum(self._hear(fact, one) for one in ones if one.row.status == EnrollmentStatus.ACTIVE)
+
+    def _hear(self, fact: Fact, one: Enrollment) -> bool:
+        version = self._records.version(one.scenario_id, one.version)
+        if version is None:
+            return False
+        graph = version.graph
+        reason = why_leaving(graph, one, fact)
+        if reason:
+            ended = self._records.end_enrollments([one], EnrollmentStatus.EXITED, reason, fact.at, in_cohort=False)
+            return any(ended)
+        self._note(graph, one, fact)
+        waiting = self._waits(graph, one)
+        if waiting is None or not is_awaited(graph, waiting, one, fact):
+            return False
+        if waiting.node.on is not None:
+            self._records.note_events(one, [f"wait__{waiting.node_id}"], fact.at)
+        now = self._clock.now()
+        due = next_grain(max(fact.at, now), _EAGER)
+        move = Move(one, visit_of(waiting.node_id, waiting.due), f"moved {waiting.node.responded} responded")
+        return self._cohorts.move([move], one.version, waiting.node.responded, due, now) > 0
+
+    def _note(self, graph: Scenario, one: Enrollment, fact: Fact) -> None:
+        if isinstance(fact, Reaction):
+            node = answered_node(one, fact)
+            if node in graph.nodes and stands_after(one, node, fact):
+                text = f"{to_text(fact.at)} {fact.evidence} {event_of(fact)}"
+                for key in (node, f"{node}|{fact.link_id}") if isinstance(fact, LinkClicked) else (node,):
+                    if is_stronger(one, node, key, fact):
+                        self._records.note_response(one, key, text)
+        keys = [key for key in keys_of(fact) if key in listens(graph) and fact.at > one.entered_at]
+        if graph.goal and not graph.goal.exit and reaches(graph.goal, graph, one, fact):
+            keys.append("goal")
+        if keys:
+            self._records.note_events(one, keys, fact.at)
+
+    def _waits(self, graph: Scenario, one: Enrollment) -> Waiting | None:
+        """Return the wait that a reaction ends: where his cohort stands, or what follows the send that he has just got."""
+        header = self._records.cohort(one.row.cohort) if one.row.cohort != INLINE else None
+        node_id, due = (header.at_node, header.at_due) if header else (one.at_node, one.last_due)
+        for _ in range(_LONGEST_CHAIN):
+            node = graph.nodes.get(node_id)
+            if isinstance(node, WaitForResponseNode):
+                return Waiting(node_id, node, due)
+            if not (isinstance(node, ActionNode) or (isinstance(node, SendNode) and one.last_node == node_id)):
+                return None
+            node_id = main_exit(node)
+        return None
+
+
+def why_leaving(graph: Scenario, one: Enrollment, fact: Fact) -> str:
+    """Return why a fact takes a person out of a scenario, empty when it does not."""
+    if graph.goal and graph.goal.exit and reaches(graph.goal, graph, one, fact):
+        return "goal"
+    for occasion in graph.leaves_on():
+        is_refusal = occasion.event in ("blocked", "opted_out")  # whenever it was said, it counts
+        if matches(occasion, fact, graph.account) and (is_refusal or fact.at > one.entered_at):
+            return occasion.event
+    return ""
+
+
+def reaches(goal: Goal, graph: Scenario, one: Enrollment, fact: Fact) -> bool:
+    """Say whether a fact is the goal, after entry and within its window."""
+    if not matches(goal, fact, graph.account) or fact.at <= one.entered_at:
+        return False
+    return not goal.window or fact.at <= one.entered_at + parse_duration(goal.window)
+
+
+def is_awaited(graph: Scenario, waiting: Waiting, one: Enrollment, fact: Fact) -> bool:
+    """Say whether a fact is what a wait waits for, and came after the message that it answers."""
+    node = waiting.node
+    since = sent_at(one, node.of)
+    if since is None or fact.at < since:
+        return False  # told late: he did it before the message that he is waited for
+    if node.on is not None:
+        return matches(node.on, fact, graph.account)
+    if not isinstance(fact, Reaction) or not fact.evidence.counts_as(Evidence(node.evidence)):
+        return False
+    return bool(answered_node(one, fact)) and matches_account(graph, fact)
+
+
+def matches_account(graph: Scenario, fact: Fact) -> bool:
+    """Say whether a reaction came on the scenario's LINE account; what has no account counts for all."""
+    return not (isinstance(fact, Responded) and graph.account and fact.account != graph.account)
+
+
+def answered_node(one: Enrollment, fact: Reaction) -> str:
+    """Return the send that a reaction answers: the one whose link it followed, else the latest; empty for another's."""
+    if isinstance(fact, Responded):
+        return one.last_node
+    kind, _, rest = fact.source.partition("|")
+    scenario_id, _, node = rest.partition("|")
+    return node.partition("|")[0] if kind == "scn" and scenario_id == one.scenario_id else ""
+
+
+def stands_after(one: Enrollment, node: str, fact: Fact) -> bool:
+    """Say whether a fact came after the last send of a node."""
+    since = sent_at(one, node)
+    return since is not None and fact.at >= since
+
+
+def is_stronger(one: Enrollment, node: str, key: str, fact: Reaction) -> bool:
+    """Say whether a reaction is to be noted: the first to this send, or better evidence than the noted one."""
+    known = one.responses.get(key, "")
+    if not known:
+        return True
+    moment, evidence = known.split(" ")[:2]
+    since = sent_at(one, node)
+    return (since is not None and moment < to_text(since)) or str(fact.evidence) < evidence

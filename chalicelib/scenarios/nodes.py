@@ -1,0 +1,266 @@
+"""What each kind of node does with the people who are at it, and who leaves the main path where to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import assert_never
+
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.delivery.model import Cap, Job
+from chalicelib.kernel.clock import from_text
+from chalicelib.kernel.facts import Fact, ReplyToken
+from chalicelib.kernel.ids import AccountKey, Cid
+from chalicelib.kernel.windows import at_local, local_date, parse_duration, parse_hhmm
+from chalicelib.scenarios.graph import (
+    ActionNode,
+    BranchNode,
+    EndNode,
+    FrequencyCap,
+    Scenario,
+    SendNode,
+    SplitNode,
+    UntilDate,
+    WaitForResponseNode,
+    WaitNode,
+    main_exit,
+    share_of,
+)
+from chalicelib.scenarios.model import Enrollment, EnrollmentStatus, Version, sent_at, visit_of
+from chalicelib.scenarios.ports import Accounts, Acting, Crowd, Effects, Outbox
+from chalicelib.scenarios.records import Records
+from chalicelib.segments.model import Person, Run
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One page of members at one node at one instant. skip: why nothing is sent; batch_id: derived from the page."""
+
+    version: Version
+    node_id: str
+    due: datetime
+    cohort: str
+    batch_id: str
+    reply: ReplyToken | None = None
+    skip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """Somebody who does not go the cohort's way: where to, from when on, and why (for the path)."""
+
+    one: Enrollment
+    target: str
+    at: datetime
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a page: those who leave the main path, how many are out of the scenario, and what happened besides."""
+
+    leavers: list[Leaving] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    gone: int = 0
+
+
+class Nodes:
+    """Does nodes."""
+
+    def __init__(self, records: Records, outbox: Outbox, crowd: Crowd, effects: Effects, accounts: Accounts) -> None:
+        self._records = records
+        self._outbox = outbox
+        self._crowd = crowd
+        self._effects = effects
+        self._accounts = accounts
+
+    def do(self, task: Task, ones: Sequence[Enrollment], owed: Sequence[Enrollment]) -> Outcome:
+        """Do a node for a page of members; again after any failure. owed: claimed by an earlier try and moved on since."""
+        node = task.version.graph.node(task.node_id)
+        staying, gone = self._those_who_stay(task, ones, node)
+        outcome = self._do(task, staying, owed)
+        outcome.gone += gone
+        return outcome
+
+    def _do(self, task: Task, ones: Sequence[Enrollment], owed: Sequence[Enrollment]) -> Outcome:
+        node = task.version.graph.node(task.node_id)
+        match node:
+            case SendNode():
+                return self._send(task, node, ones, owed)
+            case WaitForResponseNode():
+                return Outcome(
+                    [Leaving(one, node.responded, task.due, "responded") for one in ones if has_responded(task.node_id, node, one)]
+                )
+            case BranchNode():
+                return self._branch(task, node, ones)
+            case SplitNode():
+                return self._split(task, node, ones)
+            case ActionNode():
+                acting = Acting(task.version, task.node_id, node, visit_of(task.node_id, task.due), task.due, task.batch_id, ones)
+                return Outcome(facts=self._effects.act(acting) if ones else [])
+            case WaitNode():
+                return self._until(task, node, ones)
+            case EndNode():
+                status = EnrollmentStatus.DONE
+                ended = self._records.end_enrollments(ones, status, node.outcome or task.node_id, task.due, in_cohort=True)
+                return Outcome(gone=sum(ended))
+            case _:
+                assert_never(node)
+
+    def _those_who_stay(self, task: Task, ones: Sequence[Enrollment], node: object) -> tuple[Sequence[Enrollment], int]:
+        """Take out who no longer fulfils what the scenario asks for; a wait alone does not look."""
+        condition = task.version.graph.stays_while
+        if condition is None or isinstance(node, WaitNode | EndNode):
+            return ones, 0
+        people = self._people(ones)
+        account = _account(task.version.graph)
+        # Who was sent to at this very visit by an earlier try stays: he is answered for.
+        visit = visit_of(task.node_id, task.due)
+        leaving = [
+            one for one in ones if one.row.last != visit and not self._crowd.holds(condition, people[one.cid], task.due, account)
+        ]
+        if not leaving:
+            return ones, 0
+        ended = self._records.end_enrollments(leaving, EnrollmentStatus.EXITED, "left_segment", task.due, in_cohort=True)
+        out = {one.row.pk + one.row.sk for one in leaving}
+        return [one for one in ones if one.row.pk + one.row.sk not in out], sum(ended)
+
+    def _people(self, ones: Sequence[Enrollment]) -> Mapping[Cid, Person]:
+        return self._crowd.load([one.cid for one in ones], [account.key for account in self._accounts.everyone()])
+
+    # Sends -------------------------------------------------------------------------------------------------------------------
+
+    def _send(self, task: Task, node: SendNode, ones: Sequence[Enrollment], owed: Sequence[Enrollment]) -> Outcome:
+        job = job_of(task, node)
+        accounts = [account.key for account in self._accounts.everyone()]
+        report = self._outbox.deliver(job, [one.row for one in (*ones, *owed)], accounts)
+        by_row = {(one.row.pk, one.row.sk): one for one in ones}
+        outcome = Outcome([Leaving(by_row[row.pk, row.sk], task.node_id, until, "held") for row, until in report.held])
+        if node.unreachable:
+            # Skipped by an earlier try of this page too: the note on the row says so.
+            skipped_now = {(row.pk, row.sk) for row, _ in report.skipped}
+            for one in ones:
+                if (one.row.pk, one.row.sk) in skipped_now or one.path.get(job.visit, "").startswith("skipped"):
+                    if task.skip:
+                        continue  # left out because of a pause, not because he cannot be reached
+                    skipped = replace(one, row=replace(one.row, last=job.visit))
+                    outcome.leavers.append(Leaving(skipped, node.unreachable, task.due))
+        return outcome
+
+    # Ways --------------------------------------------------------------------------------------------------------------------
+
+    def _branch(self, task: Task, node: BranchNode, ones: Sequence[Enrollment]) -> Outcome:
+        people = self._people(ones)
+        account = _account(task.version.graph)
+        outcome = Outcome()
+        for one in ones:
+            person = replace(people[one.cid], run=run_of(one))
+            for number, case in enumerate(node.cases, start=1):
+                if self._crowd.holds(case.when, person, task.due, account):
+                    if case.next != node.otherwise:
+                        outcome.leavers.append(Leaving(one, case.next, task.due, f"case {number}"))
+                    break
+        return outcome
+
+    def _split(self, task: Task, node: SplitNode, ones: Sequence[Enrollment]) -> Outcome:
+        main = main_exit(node)
+        ways = ((one, share_of(node, task.version.scenario_id, task.node_id, one.cid)) for one in ones)
+        return Outcome([Leaving(one, target, task.due, "share") for one, target in ways if target != main])
+
+    def _until(self, task: Task, node: WaitNode, ones: Sequence[Enrollment]) -> Outcome:
+        """Let everyone wait for his own date; he comes back to this node then, and goes on."""
+        if node.until is None:
+            return Outcome()
+        people = {} if node.until.date.startswith("trigger.") else self._people(ones)
+        outcome = Outcome()
+        for one in ones:
+            day = _day_of(node.until, one, people.get(one.cid), task.version.graph)
+            if day is None:
+                if node.missing and node.missing != node.next:
+                    outcome.leavers.append(Leaving(one, node.missing, task.due, "missing"))
+                continue
+            end = until_ends(node, day, task.due)
+            if end > task.due and visit_of(task.node_id, end) != visit_of(task.node_id, task.due):
+                outcome.leavers.append(Leaving(one, task.node_id, end, "waits"))
+        return outcome
+
+
+def job_of(task: Task, node: SendNode) -> Job:
+    """Return what delivery is asked for at a send."""
+    graph = task.version.graph
+    return Job(
+        batch_id=task.batch_id,
+        cohort=task.cohort,
+        visit=visit_of(task.node_id, task.due),
+        channel=DeliveryChannel(node.channel),
+        template_id=node.template,
+        source=f"scn|{task.version.scenario_id}|{task.node_id}",
+        due=task.due,
+        account=AccountKey(node.account) if node.account else _account(graph),
+        window=graph.window(),
+        hold_outside_window=graph.quiet_hours is None or graph.quiet_hours.policy == "delay",
+        reply=task.reply,
+        caps=tuple(_cap(cap) for cap in graph.caps),
+        important=node.important,
+        best_hour=node.best_hour,
+        skip=task.skip,
+    )
+
+
+def _cap(cap: FrequencyCap) -> Cap:
+    return Cap("source" if cap.scope == "scenario" else cap.scope, cap.most, parse_duration(cap.per), cap.policy)
+
+
+def _account(graph: Scenario) -> AccountKey | None:
+    return AccountKey(graph.account) if graph.account else None
+
+
+def run_of(one: Enrollment) -> Run:
+    """Return a person's run as conditions see it."""
+    nodes = {visit.rpartition("__")[0] for visit, note in one.path.items() if note == "sent"}
+    sent = {node: moment for node in nodes if (moment := sent_at(one, node)) is not None}
+    return Run(one.entered_at, one.responses, one.events, sent)
+
+
+def has_responded(node_id: str, node: WaitForResponseNode, one: Enrollment) -> bool:
+    """Say whether what a wait waits for has been noted since its send last left."""
+    since = sent_at(one, node.of)
+    if node.on is not None:
+        told = one.events.get(f"wait__{node_id}", "")
+        return bool(told) and (since is None or from_text(told) >= since)
+    moment, _, rest = one.responses.get(node.of, "").partition(" ")
+    evidence = rest.partition(" ")[0]
+    return bool(moment) and evidence <= node.evidence and (since is None or from_text(moment) >= since)
+
+
+def until_ends(node: WaitNode, day: date, begins_at: datetime) -> datetime:
+    """Return when a wait for a person's own day is over; with `yearly` at the next one that is not past."""
+    if node.until is None:
+        raise ValueError("a wait of a length has no day")
+    at = parse_hhmm(node.at or "00:00")
+    if not node.until.yearly:
+        return at_local(day + timedelta(days=node.until.offset_days), at)
+    year = local_date(begins_at).year - 1
+    while True:
+        end = at_local(_in_year(day, year) + timedelta(days=node.until.offset_days), at)
+        if end >= begins_at:
+            return end
+        year += 1
+
+
+def _in_year(day: date, year: int) -> date:
+    try:
+        return day.replace(year=year)
+    except ValueError:  # 29 February: the day before in other years, as segments' anniversaries
+        return date(year, 2, 28)
+
+
+def _day_of(until: UntilDate, one: Enrollment, person: Person | None, graph: Scenario) -> date | None:
+    if until.date.startswith("trigger."):
+        text = one.data.get(until.date.removeprefix("trigger."), "")
+        try:
+            return local_date(from_text(text)) if "T" in text else date.fromisoformat(text)
+        except ValueError:
+            return None
+    return person.day(until.date, _account(graph)) if person else None
