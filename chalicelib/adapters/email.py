@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from chalicelib.adapters.aws import client, translated
+from botocore.exceptions import ClientError
+
+from chalicelib.adapters.aws import client, code_of, translated
+from chalicelib.kernel.errors import PortError, QuotaExceededError, SendingStoppedError, TemporaryError
 from chalicelib.ports.email import Email
+
+_LIMITED = {"TooManyRequestsException", "ThrottlingException", "Throttling"}
+_STOPPED = {"AccountSuspendedException", "SendingPausedException"}
 
 
 class SesEmail:
@@ -32,5 +38,23 @@ class SesEmail:
         if self._configuration_set:
             arguments["ConfigurationSetName"] = self._configuration_set
         with translated("SendEmail", maybe_done=True):
-            answer = client("sesv2").send_email(**arguments)
+            try:
+                answer = client("sesv2").send_email(**arguments)
+            except ClientError as error:
+                raise (_limit(error) or error) from error
         return str(answer["MessageId"])
+
+
+def _limit(error: ClientError) -> PortError | None:
+    """Return our word for SES's asking for patience, None for anything else. Nothing has left then.
+
+    SES tells its two limits apart by their sentences alone (developer guide: errors related to the sending quotas).
+    """
+    code, sentence = code_of(error), str(error.response.get("Error", {}).get("Message", ""))
+    if code in _STOPPED:
+        return SendingStoppedError(f"SendEmail: {code}")
+    if code not in _LIMITED:
+        return None
+    if "Daily" in sentence:
+        return QuotaExceededError("SendEmail: the day's e-mails are used up")
+    return TemporaryError(f"SendEmail: {code}", retry_after_seconds=1.0)

@@ -14,7 +14,7 @@ from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Job
 from chalicelib.delivery.service import Delivery
 from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, SendingStoppedError
+from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, CampaignId, Cid, new_id
 from chalicelib.kernel.pages import Page, decode_cursor, encode_cursor
 from chalicelib.kernel.windows import DeliveryWindow
@@ -192,35 +192,49 @@ class Campaigns:
             {"op": "campaign_page", "campaign_id": campaign.campaign_id, "shard": shard, "cursor": ""} for shard in range(SHARDS)
         ]
 
-    def send_page(self, campaign_id: str, shard: int, cursor: str) -> list[Step]:
-        """Send to one page of the audience; after the last page of the last shard the campaign is sent."""
+    def send_page(self, campaign_id: str, shard: int, cursor: str, *, alone: bool = False) -> list[Step]:
+        """Send to one page of the audience; when nobody waits any more the campaign is sent.
+
+        alone: the page comes again for those of it who had to wait; the pages after it go their own way.
+        """
         campaign = self.get(campaign_id)
         if campaign.state is not CampaignState.SENDING:
             return []
         rows = [row for row, _ in table.rows(self._database, campaign_id, shard, cursor, PAGE)]
         job = self._job(campaign, shard, cursor)
         accounts = [account.key for account in self._accounts.everyone()]
+        step = {"op": "campaign_rest" if alone else "campaign_page", "campaign_id": campaign_id, "shard": shard, "cursor": cursor}
         try:
             report = self._delivery.deliver(job, rows, accounts)
         except SendingStoppedError as error:
             self._to(campaign, CampaignState.PARKED, reason=error.reason)
             return []
-        if report.held:
-            # The whole page comes again when the window opens; who has been sent to is claimed and passed over.
-            step = {"op": "campaign_page", "campaign_id": campaign_id, "shard": shard, "cursor": cursor}
-            until = min(moment for _, moment in report.held)
-            name = f"{settings().stage}-{campaign_id}-{shard}-{cursor or '0'}"
-            self._schedules.at(name, until, {"kind": "step", "step": step})
-            return []
+        except TemporaryError as error:
+            if not error.retry_after_seconds:
+                raise
+            # The other side only asks for patience: the page goes on where it stopped, and no try of the queue's is used up.
+            return [step]
         self._note(campaign, job.visit, shard, cursor, report.failed)
-        if len(rows) == PAGE:
-            return [{"op": "campaign_page", "campaign_id": campaign_id, "shard": shard, "cursor": rows[-1].sk}]
-        table.note_page(self._database, campaign_id, f"DONE#{shard}", {})
-        if len(table.notes(self._database, campaign_id, "DONE#")) == SHARDS:
-            campaign = self.get(campaign_id)
-            if campaign.state is CampaignState.SENDING:  # and not called off while the last page left
-                self._to(campaign, CampaignState.SENT)
+        if report.held:
+            is_night = job.window is not None and not job.window.is_open(self._clock.now())
+            again = {**step, "op": step["op"] if is_night else "campaign_rest"}
+            name = f"{settings().stage}-{campaign_id}-{shard}-{cursor or '0'}"
+            self._schedules.at(name, min(moment for _, moment in report.held), {"kind": "step", "step": again})
+            if is_night:
+                return []  # the pages after it would wait for the same morning
+        if len(rows) == PAGE and not alone:
+            return [{**step, "cursor": rows[-1].sk}]
+        if not alone:
+            table.note_page(self._database, campaign_id, f"DONE#{shard}", {})
+        self._end(campaign_id)
         return []
+
+    def _end(self, campaign_id: str) -> None:
+        if len(table.notes(self._database, campaign_id, "DONE#")) < SHARDS or self.report(campaign_id).waiting > 0:
+            return
+        campaign = self.get(campaign_id)
+        if campaign.state is CampaignState.SENDING:  # and not called off while the last page left
+            self._to(campaign, CampaignState.SENT)
 
     def _job(self, campaign: Campaign, shard: int, cursor: str) -> Job:
         window = DeliveryWindow.parse(campaign.window_start, campaign.window_end) if campaign.window_start else None

@@ -37,6 +37,8 @@ _REPLY, _PUSH = "reply", "push"
 _REPLY_AGAIN_LIFE = REPLY_LIFE - timedelta(seconds=10)
 # Throttled calls wait a second, two, four, eight, give or take a half, and then leave it to the page's own retry.
 _PATIENCE = 5
+# Hundreds of calls one after the other, each of which waits a little, must end within a Lambda's time: then the page comes again.
+_LONGEST_WAIT_SECONDS = 60.0
 _REASON = 120  # of the words of a refusal, kept for each of up to 500 people
 
 T = TypeVar("T")
@@ -89,6 +91,7 @@ class Senders:
         self._leave = leave
         self._each = each
         self._sleep = sleep
+        self._waited = 0.0
         self._quotas = Quotas(line, accounts)
 
     def quota(self, account: str) -> Quota:
@@ -107,10 +110,14 @@ class Senders:
         After the first error no further call begins; those that are under way come to their end.
         """
         errors: list[TemporaryError | SendingStoppedError] = []
+        self._waited = 0.0
 
         def make(index: int) -> str:
             if batch.results[index] or errors:
                 return batch.results[index]
+            if each is in_turn and self._waited > _LONGEST_WAIT_SECONDS:
+                errors.append(TemporaryError("throttled for long", retry_after_seconds=1.0))
+                return ""
             try:
                 return self.call(batch, batch.calls[index], now, again=again)
             except (TemporaryError, SendingStoppedError) as error:
@@ -203,7 +210,9 @@ class Senders:
                 if attempt == _PATIENCE:
                     raise
                 spread = random.uniform(0.5, 1.5)
-                self._sleep(error.retry_after_seconds * 2 ** (attempt - 1) * spread)
+                pause = error.retry_after_seconds * 2 ** (attempt - 1) * spread
+                self._waited += pause
+                self._sleep(pause)
         raise AssertionError("unreachable")
 
     def _reply(self, batch: Batch, call: Call, now: datetime, *, again: bool) -> str:
@@ -267,6 +276,9 @@ class Senders:
                 return ""
             self._ledger.release_call(call.key)
             raise
+        except SendingStoppedError:
+            self._ledger.release_call(call.key)
+            raise
         except PermanentError as error:
             return self._ended(call, f"failed {error.reason}")
         # Not within the try: a database that is too busy to keep this must not have the call taken back that was made.
@@ -280,7 +292,7 @@ class Senders:
         body = call.body
         tags = {"delivery": call.key}
         email = Email(body["to"], body["sender"], body["subject"], body["text"], body["html"], dict(body["headers"]), tags)
-        return self._email.send(email)
+        return self._politely("EmailThrottled", lambda: self._email.send(email))
 
     def _send_sms(self, call: Call) -> str:
         return self._sms.send(call.body["to"], call.body["text"], call.key)

@@ -20,7 +20,7 @@ class Email:
 
 
 class EmailSender(Protocol):
-    """Raises TemporaryError (maybe_done after a time-out) or PermanentError."""
+    """Raises TemporaryError (maybe_done after a time-out), SendingStoppedError (the day's quota, paused) or PermanentError."""
 
     def send(self, email: Email) -> str:
         """Send and return the provider's message id."""

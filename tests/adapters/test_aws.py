@@ -26,7 +26,7 @@ from chalicelib.adapters.queues import SqsQueue
 from chalicelib.adapters.schedules import EventBridgeSchedules
 from chalicelib.adapters.secrets import SecretsManager
 from chalicelib.adapters.sms import SnsSms
-from chalicelib.kernel.errors import PermanentError, TemporaryError
+from chalicelib.kernel.errors import PermanentError, PortError, QuotaExceededError, SendingStoppedError, TemporaryError
 from chalicelib.ports.email import Email
 
 pytestmark = pytest.mark.usefixtures("moto")
@@ -204,6 +204,31 @@ def test_a_mail_leaves_with_its_headers_and_tags(monkeypatch: pytest.MonkeyPatch
 def test_a_refused_sender_is_permanent() -> None:
     with pytest.raises(PermanentError):
         SesEmail("").send(mail(sender="nobody@unverified.test"))
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence", "kind", "seconds"),
+    [
+        ("TooManyRequestsException", "Maximum sending rate exceeded.", TemporaryError, 1.0),
+        ("ThrottlingException", "Maximum sending rate exceeded", TemporaryError, 1.0),
+        ("TooManyRequestsException", "Daily message quota exceeded.", QuotaExceededError, None),
+        ("SendingPausedException", "", SendingStoppedError, None),
+        ("MessageRejected", "Email address is not verified.", PermanentError, None),
+        ("InternalFailure", "", TemporaryError, 0.0),
+    ],
+)
+def test_ses_asking_for_patience_is_told_from_a_used_up_day(
+    monkeypatch: pytest.MonkeyPatch, code: str, sentence: str, kind: type[PortError], seconds: float | None
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code, "Message": sentence}}, "SendEmail")
+
+    monkeypatch.setattr(client("sesv2"), "send_email", refuse)
+    with pytest.raises(kind) as caught:
+        SesEmail("").send(mail())
+    assert type(caught.value) is kind
+    assert getattr(caught.value, "retry_after_seconds", None) == seconds
+    monkeypatch.undo()
 
 
 def test_an_sms_leaves() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+import chalicelib.campaigns.service as campaigns_module
 from chalicelib.campaigns.model import CampaignState
 from chalicelib.customers.model import DeliveryChannel
+from chalicelib.delivery.model import Cap, Limits
 from chalicelib.entrypoints import workers
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.errors import ConflictError, QuotaExceededError, TemporaryError
@@ -231,6 +233,63 @@ def test_outside_its_hours_a_campaign_waits_for_the_morning(stage: Stage, runner
     runner.until(datetime(2026, 12, 2, 0, 5, tzinfo=UTC))
     assert (len(received(stage)), set(received(stage).values())) == (10, {1})
     assert state(stage, campaign_id) is CampaignState.SENT
+
+
+def test_who_is_over_his_cap_waits_for_himself_and_nobody_else(
+    stage: Stage, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns_module, "PAGE", 2)
+    crowd(stage, range(1000, 1064))
+    stage.world.caps.set_limits(Limits((Cap("all", 1, timedelta(days=7), "delay"),)))
+    stage.world.tags.create("first", tag_id="tag_first")
+    for cid in (1000, 1008, 1016):
+        stage.world.tags.add(Cid(cid), "tag_first", "test")
+    first = campaign(stage, condition={"tag": "tag_first"})
+    runner.days(1)
+    second = campaign(stage)
+    runner.days(1)
+    assert (state(stage, first), state(stage, second)) == (CampaignState.SENT, CampaignState.SENDING)
+    assert (len(received(stage)), set(received(stage).values())) == (64, {1})
+    report = stage.world.campaigns.report(second)
+    assert (report.sent, report.waiting) == (61, 3)
+    runner.days(6)
+    assert [count for _, count in sorted(received(stage).items())].count(2) == 3
+    assert state(stage, second) is CampaignState.SENT
+
+
+def test_being_throttled_for_long_uses_up_none_of_the_queues_tries(stage: Stage) -> None:
+    stage.clock.set(NOON)
+    stage.template("tpl_mail", "mail", channel="email")
+    for n in range(30):
+        stage.customer(f"m{n}", email=f"{n}@x.test")
+    made = stage.world.campaigns.create("mail", DeliveryChannel.EMAIL, "tpl_mail", EVERYBODY)
+    enqueue(stage.world.campaigns.schedule(made.campaign_id, None)[1], stage.world)
+    pauses: list[float] = []
+    stage.world.delivery._senders._sleep = pauses.append
+    stage.email.problems = [None, *[TemporaryError("SES", retry_after_seconds=1.0)] * 40]
+    while stage.work.messages:
+        body, _ = stage.work.messages.pop(0)
+        answer = workers.handle({"Records": [{"messageId": "m", "body": body}]}, stage.world)
+        assert answer == {"batchItemFailures": []}
+    assert sorted(email.to for email in stage.email.sent) == sorted(f"{n}@x.test" for n in range(30))
+    assert len(pauses) >= 30
+    assert state(stage, made.campaign_id) is CampaignState.SENT
+
+
+def test_the_days_emails_being_used_up_parks_it(stage: Stage, runner: Runner) -> None:
+    stage.template("tpl_mail", "mail", channel="email")
+    for n in range(3):
+        stage.customer(f"m{n}", email=f"{n}@x.test")
+    made = stage.world.campaigns.create("mail", DeliveryChannel.EMAIL, "tpl_mail", EVERYBODY)
+    enqueue(stage.world.campaigns.schedule(made.campaign_id, None)[1], stage.world)
+    stage.email.problems = [None, QuotaExceededError("SendEmail: the day's e-mails are used up")]
+    runner.days(0.1)
+    assert state(stage, made.campaign_id) is CampaignState.PARKED
+    runner.days(1)
+    enqueue(stage.world.campaigns.resume(made.campaign_id)[1], stage.world)
+    runner.days(1)
+    assert sorted(email.to for email in stage.email.sent) == ["0@x.test", "1@x.test", "2@x.test"]
+    assert state(stage, made.campaign_id) is CampaignState.SENT
 
 
 def test_the_report_says_what_an_independent_count_says(stage: Stage, runner: Runner) -> None:

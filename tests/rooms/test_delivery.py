@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from chalicelib.adapters import aws
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.model import ACTIVE, BatchState, Job, Report, Row, row_of
+from chalicelib.delivery.model import ACTIVE, BatchState, Cap, Job, Report, Row, row_of
 from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
 from chalicelib.kernel.ids import LineUserId
 from chalicelib.settings import settings
 from tests.builders import MAIN, Stage
+from tests.rooms.crashes import every_intrusion
 
 PAGE = "c|v__202612010100|0|"
 
@@ -157,3 +159,68 @@ def test_long_emails_make_more_batches_instead_of_an_item_that_dynamodb_refuses(
     deliver(stage, keys, "tpl_long", DeliveryChannel.EMAIL)
     assert sorted(email.to for email in stage.email.sent) == sorted(f"{n}@x.test" for n in range(10))
     assert len(stage.world.ledger.batches(PAGE)) > 1
+
+
+def test_ses_asking_for_patience_is_waited_for_and_a_used_up_day_stops_without_spoiling_anybody(stage: Stage) -> None:
+    keys = [enrolled(stage, stage.customer(str(n), email=f"{n}@x.test")) for n in range(4)]
+    pauses: list[float] = []
+    stage.world.delivery._senders._sleep = pauses.append
+    patience = TemporaryError("SendEmail: TooManyRequestsException", retry_after_seconds=1.0)
+    stage.email.problems = [None, patience, patience, None, QuotaExceededError("SendEmail: the day's e-mails are used up")]
+    with pytest.raises(QuotaExceededError):
+        deliver(stage, keys, stage.template(channel="email"), DeliveryChannel.EMAIL)
+    assert (len(stage.email.sent), len(pauses)) == (2, 2)
+    deliver(stage, keys, "tpl_hello", DeliveryChannel.EMAIL)
+    assert sorted(email.to for email in stage.email.sent) == [f"{n}@x.test" for n in range(4)]
+
+
+def test_a_page_that_waits_too_long_stops_and_goes_on_where_it_was(stage: Stage) -> None:
+    keys = [enrolled(stage, stage.customer(str(n), email=f"{n}@x.test")) for n in range(8)]
+    pauses: list[float] = []
+    stage.world.delivery._senders._sleep = pauses.append
+    stage.email.problems = [TemporaryError("SendEmail: TooManyRequestsException", retry_after_seconds=20.0), None] * 8
+    with pytest.raises(TemporaryError) as caught:
+        deliver(stage, keys, stage.template(channel="email"), DeliveryChannel.EMAIL)
+    assert caught.value.retry_after_seconds > 0
+    assert 60 < sum(pauses) < 91
+    assert 0 < len(stage.email.sent) < 8
+    deliver(stage, keys, "tpl_hello", DeliveryChannel.EMAIL)
+    assert sorted(email.to for email in stage.email.sent) == [f"{n}@x.test" for n in range(8)]
+
+
+def test_two_scenarios_at_once_never_pass_a_cap_together_wherever_they_meet(stage: Stage) -> None:
+    template = stage.template()
+    one_a_week = (Cap("all", 1, timedelta(days=7), "delay"),)
+    numbers: dict[int, tuple[str, str]] = {}
+
+    def send(number: int, scenario: str) -> Report:
+        cid = stage.friend(LineUserId(f"U{number:032x}"))
+        key = (f"C#{cid}", f"ENR#{scenario}#")
+        found = stage.world.database.get_many(settings().engine_table, [key])
+        job = Job(
+            f"{scenario}|{number}",
+            "c",
+            "v",
+            DeliveryChannel.LINE,
+            template,
+            f"scn|{scenario}|a",
+            stage.clock.now(),
+            caps=one_a_week,
+        )
+        return stage.world.delivery.deliver(job, [row_of(found[key])], [MAIN])
+
+    def scene(number: int) -> Callable[[], Report]:
+        cid = stage.friend(LineUserId(f"U{number:032x}"))
+        row = {"pk": f"C#{cid}", "cid": int(cid), "cohort": "c", "status": ACTIVE, "last": "", "claim": "", "path": {}}
+        stage.world.database.put_many(settings().engine_table, [{**row, "sk": f"ENR#{name}#"} for name in ("a", "b")])
+        numbers[number] = (f"U{number:032x}", cid)
+        return lambda: send(number, "a")
+
+    meetings = 0
+    for number, _after, act in every_intrusion(scene, lambda number: lambda: send(number, "b")):
+        meetings += 1
+        report = act()  # again: who was sent to is not sent to again, who waits goes on waiting
+        to = [body["to"] for _, body, _ in stage.line.sent if body["to"] == numbers[number][0]]
+        assert len(to) == 1
+        assert len(report.held) + len(report.sent) == 1
+    assert meetings > 10
