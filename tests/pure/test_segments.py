@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -170,6 +173,15 @@ def test_it_parses_purchases_into_both_sums() -> None:
     assert isinstance(expression, All) and len(expression.parts) == 2
 
 
+def test_the_conditions_that_are_shown_to_marketers_are_some() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "segments.md").read_text(encoding="utf-8")
+    shown = [*re.findall(r"```json\n(.+?)```", text, re.DOTALL), *re.findall(r"`(\{[^`…]+\}|\{[^`]+_…\"\})`", text)]
+    conditions = [json.loads(found) for found in shown if not re.search(r": [A-Z]\b", found)]
+    assert len(conditions) >= 8
+    for condition in conditions:
+        parse(condition)
+
+
 # Values ---------------------------------------------------------------------------------------------------------------------
 
 LEAVES: list[dict[str, Any]] = [
@@ -322,14 +334,16 @@ def test_no_text_whatever_is_more_than_no_day(text: str) -> None:
 DAYS = st.dates(date(1930, 1, 1), date(2090, 12, 31))
 
 
-@given(DAYS, DAYS, st.integers(-800, 800))
-@example(date(2024, 2, 29), date(2026, 2, 21), 7)
-@example(date(2024, 2, 29), date(2028, 2, 21), 7)
-@example(date(2024, 2, 29), date(2028, 2, 21), 8)
-def test_a_day_comes_once_and_its_anniversary_every_year(day: date, today: date, days: int) -> None:
-    one = person(Profile(birthday=day))
+@given(DAYS, st.integers(-3, 3), st.integers(-1, 1), st.integers(-800, 800))
+@example(date(2026, 2, 28), -2, 0, 7)
+def test_a_day_comes_once_and_its_anniversary_every_year(wanted: date, years: int, off: int, days: int) -> None:
+    today = wanted - timedelta(days=days)
     now = datetime(today.year, today.month, today.day, 3, tzinfo=UTC)
-    wanted = today + timedelta(days=days)
+    try:
+        day = wanted.replace(year=wanted.year + years) + timedelta(days=off)
+    except ValueError:
+        day = date(wanted.year + years, 2, 28)
+    one = person(Profile(birthday=day))
     assert holds({"date": "profile.birthday", "in_days": days}, one, now=now) == (wanted == day)
     # Said in another way: the day in the wanted year, on the last day of February if the year lacks it.
     try:
@@ -338,6 +352,23 @@ def test_a_day_comes_once_and_its_anniversary_every_year(day: date, today: date,
         turn = date(wanted.year, 2, 28)
     expected = wanted == day or (day <= today and turn == wanted and wanted > day)
     assert holds({"date": "profile.birthday", "anniversary_in_days": days}, one, now=now) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "in_days", "expected"),
+    [
+        (date(1990, 11, 29), 7, True),
+        (date(1990, 11, 22), 0, True),
+        (date(1990, 11, 20), -2, True),
+        (date(1990, 11, 29), 6, False),
+        (date(2026, 11, 29), 7, True),  # its own day is not yet an anniversary, but it is what it is about
+        (date(2026, 11, 29), 372, False),  # a year after a day that has not been
+        (date(2026, 11, 20), 363, True),
+        (date(2026, 11, 20), -367, False),  # a year before it had been
+    ],
+)
+def test_what_has_not_been_has_no_anniversary(day: date, in_days: int, expected: bool) -> None:
+    assert holds({"date": "profile.birthday", "anniversary_in_days": in_days}, person(Profile(birthday=day))) is expected
 
 
 @given(DAYS, st.integers(1930, 2090))
@@ -399,6 +430,7 @@ def habits(**counts: int) -> Activity:
         (habits(h8=3, h20=3), 8),
         (habits(h8=4, h20=3, h21=3), 20),  # three at 20:50 and three at 21:10 are one habit
         (habits(h23=2, h0=2, h12=3), 0),  # and so are those around midnight
+        (habits(h23=3, h12=3, h13=1), 12),
         (habits(h23=5), 23),
     ],
 )
