@@ -25,7 +25,7 @@ from chalicelib.delivery.senders import KEY_LIFE, HalfSentError, Senders
 from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import EnishiError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid
-from chalicelib.observability import count, warning
+from chalicelib.observability import count, gauge, warning
 from chalicelib.ports.line import Quota
 from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
@@ -150,7 +150,8 @@ class Delivery:
         unknown = any(result.startswith("unknown") for result in results)
         state = BatchState.FROZEN if "" in results else BatchState.UNKNOWN if unknown else BatchState.SENT
         saved = self._ledger.save(batch, results, state)
-        _count(saved)
+        if state is not BatchState.FROZEN:
+            _count(saved)
         return saved
 
     def _without_refusals(self, batch: Batch) -> Batch:
@@ -172,7 +173,7 @@ class Delivery:
     def reconcile(self, older_than: timedelta) -> int:
         """Settle batches that were left frozen; return how many pages were looked at."""
         pages = self._ledger.open_batches(self._clock.now() - older_than)
-        count("BatchesFrozen", sum(self.settle(page) for page in pages))
+        gauge("BatchesFrozen", sum(self.settle(page) for page in pages))
         return len(pages)
 
     def settle(self, page: str) -> int:

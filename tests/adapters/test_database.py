@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import boto3
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError, ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chalicelib.adapters import aws
 from chalicelib.adapters import database as adapter
 from chalicelib.adapters.database import DynamoDatabase, from_wire, to_wire
 from chalicelib.kernel.errors import PermanentError, TemporaryError
@@ -116,6 +118,27 @@ def test_what_dynamodb_cannot_keep_is_refused_before_the_call(value: Any) -> Non
 @pytest.mark.parametrize(("number", "value"), [("5", 5), ("-5", -5), ("0", 0), ("1.5", 1.5), ("1E+2", 100.0), ("-1.5E-7", -1.5e-7)])
 def test_it_reads_every_way_to_write_a_number(number: str, value: float) -> None:
     assert from_wire({"N": number}) == value
+
+
+def test_a_page_of_items_is_read_as_botocore_reads_it(database: DynamoDatabase) -> None:
+    item = {"pk": "p", "sk": "s", "t": "「'\"\n🙂", "n": 1.5, "no": None, "yes": True, "l": [1, {"m": "x"}], "ss": {"a", "b"}}
+    database.put_many(TABLE, [item])
+    key = {"pk": {"S": "p"}, "sk": {"S": "s"}}
+    ours, theirs = (made.get_item(TableName=TABLE, Key=key) for made in (aws.client("dynamodb"), boto3.client("dynamodb")))
+    assert ours["Item"] == theirs["Item"]
+    assert ours["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_what_dynamodb_refuses_is_told_as_botocore_tells_it(database: DynamoDatabase) -> None:
+    made = aws.client("dynamodb")
+    with pytest.raises(made.exceptions.ResourceNotFoundException) as caught:
+        made.get_item(TableName="nowhere", Key={"pk": {"S": "p"}, "sk": {"S": "s"}})
+    assert aws.code_of(caught.value) == "ResourceNotFoundException"
+
+
+def test_tests_check_arguments_by_the_service_model(database: DynamoDatabase) -> None:
+    with pytest.raises(ParamValidationError, match="Keys"):
+        aws.client("dynamodb").batch_get_item(RequestItems={TABLE: {"Keys": "all of them"}})
 
 
 # A client that throttles ----------------------------------------------------------------------------------------------------

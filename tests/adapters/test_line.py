@@ -14,8 +14,9 @@ import urllib3
 
 from chalicelib.adapters import line as adapter
 from chalicelib.adapters.line import LineApi
+from chalicelib.adapters.threads import in_threads
 from chalicelib.kernel.errors import AccountRefusedError, PermanentError, QuotaExceededError, TemporaryError
-from chalicelib.ports.line import LineCredentials, SendAccepted
+from chalicelib.ports.line import LineCredentials, Quota, SendAccepted
 from line_simulator import Channel, LineSimulator, Person
 
 
@@ -161,6 +162,21 @@ def test_a_token_is_kept_for_twelve_minutes(line: LineSimulator, credentials: Li
     now[0] = 721.0
     api.bot_info(credentials)
     assert tokens(line) == 2
+
+
+def test_many_threads_share_one_token_and_renew_a_dead_one_once(line: LineSimulator, credentials: LineCredentials) -> None:
+    api = LineApi(line.url)
+    in_threads(lambda _: api.bot_info(credentials), range(16))
+    assert tokens(line) == 1
+    dead = api.token(credentials)
+    in_threads(lambda _: api._token(credentials, dead), range(16))
+    assert tokens(line) == 2
+
+
+def test_it_reads_the_months_messages(line: LineSimulator) -> None:
+    for limit, kept in (("none", Quota(None, 0)), (200, Quota(200, 0))):
+        channel = line.channel(f"花屋 {limit}", monthly_limit=limit)
+        assert LineApi(line.url).quota(LineCredentials(channel.id, channel.secret)) == kept
 
 
 def test_a_new_secret_fetches_a_new_token(line: LineSimulator, api: LineApi, credentials: LineCredentials) -> None:
