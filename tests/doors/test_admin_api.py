@@ -30,7 +30,7 @@ def fill(path: str, **names: str) -> str:
     values = {
         "key": "main", "key_id": "enk_none", "customer_id": "cus_0000000000", "tag_id": "tag_none", "campaign_id": "cmp_none",
         "scenario_id": "none", "template_id": "tpl_none", "import_id": "imp_none", "queue": "events", "event_id": "none",
-        "segment_id": "seg_none", "day": "2026-12-01", "channel": "email", "account": "main", "line_user_id": HANAKO, **names,
+        "segment_id": "seg_none", "day": "2026-12-01", "channel": "email", "account": "main", "webhook_id": "none", "line_user_id": HANAKO, **names,
     }  # fmt: skip
     return path.format_map(values)
 
@@ -510,6 +510,16 @@ def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock)
     tour("get_template", template_id=tpl)
     tour("change_template", {"name": "挨拶2", "content": line}, template_id=tpl)
     tour("delete_template", template_id="tpl_gone")
+    cap = {"scope": "all", "most": 3, "per": "P7D", "policy": "delay"}
+    tour("set_delivery_limits", {"caps": [cap], "hours": {"start": "09:00", "end": "21:00"}})
+    tour("set_delivery_limits", {"caps": []})
+    tour("get_delivery_limits")
+    tour("put_webhook", {"name": "POS", "url": "https://pos.test/"}, webhook_id="pos")
+    tour("list_webhooks")
+    tour("get_webhook", webhook_id="pos")
+    tour("delete_webhook", webhook_id="pos")
+    tour("set_staff_notices", {"emails": ["staff@shop.test"]})
+    tour("list_staff_notices")
     tour("create_link", {"link_id": "spring", "name": "春", "url": "https://shop.test/"})
     tour("list_links")
     body = {
