@@ -15,7 +15,7 @@ from tests.fakes.database import FakeDatabase, UnknownStatementError, plan_of
 
 TABLE = "enishi-test-engine"
 KEYS = [(pk, sk) for pk in ("C#1", "COH#a", "é") for sk in ("#", "A#01", "A#02", "B#1", "ﾊ", "🙂")]
-VALUES: list[Any] = ["", "x", "active", 0, 1, -7, 1.5, 2.0, True, False, None, [], [1, True, "x"], (1, 1.0), {}, {"k": 1}, {"k": {"l": ""}}, {"p", "q"}]  # fmt: skip
+VALUES: list[Any] = ["", "x", "active", 0, 1, -7, 1.5, 2.0, True, False, None, [], [1], [1, True, "x"], (1, 1.0), {}, {"k": 1}, {"k": {"l": ""}}, {"p", "q"}]  # fmt: skip
 PATHS = ['"a"', '"b"', '"m"', '"m"."k"', '"m"."j"', '"m"."k"."l"', "plain"]
 
 
@@ -104,6 +104,16 @@ def test_it_answers_any_sequence_of_operations_as_dynamodb_does(tables: str, see
         seen |= {str(word) for word in answer} if isinstance(answer, list) and len(answer) == 1 else {str(answer)[:7]}
     assert everything(fake) == everything(real)
     assert {"None", CONDITION_FAILED, DUPLICATE, "refused"} <= seen
+
+
+@pytest.mark.parametrize("test", ["=", "<>"])
+def test_any_two_values_compare_as_in_dynamodb(tables: str, test: str) -> None:
+    inserts = [Statement.insert(TABLE, {"pk": f"{n}", "sk": "#", "a": value}) for n, value in enumerate(VALUES)]
+    text = f'UPDATE "{TABLE}" SET "b"=? WHERE pk=? AND sk=? AND "a"{test}?'
+    compares = [Statement(text, (1, f"{n}", "#", value)) for n in range(len(VALUES)) for value in VALUES]
+    real, fake = DynamoDatabase(), FakeDatabase()
+    assert fake.execute(inserts) == real.execute(inserts) == [None] * len(VALUES)
+    assert fake.execute(compares) == real.execute(compares)
 
 
 def test_puts_of_one_item_in_one_request_are_refused_by_both(tables: str) -> None:
