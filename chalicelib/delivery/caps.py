@@ -82,13 +82,15 @@ class Caps:
         raise TemporaryError("caps: others book for the same people all the time")
 
     def _book(self, job: Job, rows: Mapping[int, Row], people: Mapping[Cid, Person], now: datetime) -> dict[int, Decision]:
-        kept = self._database.get_many(settings().core_table, [_key(people[row.cid]) for row in rows.values()])
+        keys = [key for row in rows.values() for key in _keys(people[row.cid])]
+        kept = self._database.get_many(settings().core_table, keys)
         decided: dict[int, Decision] = {}
         writes: dict[int, Statement] = {}
         for place, row in rows.items():
             person = people[row.cid]
             item, mine = kept.get(_key(person)), _place_of(job, row)
-            sends = {name: _past(text) for name, text in (item["sends"] if item else {}).items()}
+            items = [kept[key] for key in _keys(person) if key in kept]
+            sends = {name: _past(text) for one in items for name, text in one["sends"].items()}
             had = sends.pop(mine, None)
             decided[place] = decide(job, person, now, list(sends.values()))
             if isinstance(decided[place], Send):
@@ -125,6 +127,11 @@ def _may_be_sent(row: Item | None, job: Job) -> bool:
     if row is None:
         return False
     return job.visit in row["path"] or (row["cohort"] == job.cohort and row["status"] == ACTIVE)
+
+
+def _keys(person: Person) -> list[tuple[str, str]]:
+    # Before a link made one person of two, what he got was counted under his other number.
+    return [_key(person), *((f"C#{cid}", _SK) for cid in person.customer.aliases)]
 
 
 def _key(person: Person) -> tuple[str, str]:

@@ -95,6 +95,15 @@ def test_the_places_of_those_whom_a_link_has_made_one_are_one() -> None:
     assert Caps(database).decide(job("other"), [moved], {Cid(7): HANAKO}, NOON) == [Hold(NOON + DAY, "cap")]
 
 
+def test_what_he_got_before_a_link_made_him_one_person_counts() -> None:
+    database = FakeDatabase()
+    stranger = Person(Customer(Cid(7), Profile(email="a@b.test")), PurchaseStats(), frozenset(), {})
+    Caps(database).decide(job(), [row("s", 7)], {Cid(7): stranger}, NOON)
+    linked = replace(HANAKO, customer=Customer(Cid(1), Profile(email="a@b.test"), aliases=(Cid(7),)))
+    assert Caps(database).decide(job("other"), [row("other")], {Cid(1): linked}, NOON) == [Hold(NOON + DAY, "cap")]
+    assert Caps(database).decide(job(), [row("s", 7)], {Cid(7): linked}, NOON) == [Send()]  # the same page again
+
+
 def test_old_places_are_dropped() -> None:
     database = FakeDatabase()
     decide(database)
