@@ -199,6 +199,8 @@ class _Reader:
         kinds = [kind for kind in KINDS if kind in tree]
         if len(kinds) != 1:
             raise InvalidError("condition.kind", path=path, known=list(KINDS))
+        if inside and kinds[0] in _OF_A_RUN:
+            raise InvalidError("condition.of_a_run", path=f"{path}.{kinds[0]}")
         if kinds[0] in _LEAVES:
             return _LEAVES[kinds[0]](tree, path)
         _only(tree, path, kinds[0])
@@ -357,3 +359,6 @@ _LEAVES: dict[str, Callable[[Mapping[str, Any], str], Expression]] = {
     "happened": _happened,
 }
 KINDS = ("all", "any", "not", *_LEAVES, "segment")
+# Saved segments speak of people. Elsewhere than in a scenario these would be silently false, and a scenario notes for its
+# branches only the events that stand in them.
+_OF_A_RUN = ("responded", "happened")

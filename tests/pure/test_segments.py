@@ -51,6 +51,7 @@ SAVED: dict[str, Any] = {
     "seg_self": {"not": {"segment": "seg_self"}},
     "seg_ping": {"any": [{"segment": "seg_pong"}]},
     "seg_pong": {"segment": "seg_ping"},
+    "seg_run": {"any": [{"happened": {"event": "purchase"}}]},
     "seg_lost": {"all": [{"segment": "seg_gone"}]},
 }
 
@@ -129,6 +130,7 @@ def deep(levels: int) -> Any:
         ({"segment": "seg_lost"}, "condition.segment_unknown", "$.segment(seg_lost).all[0].segment"),
         ({"segment": "seg_self"}, "condition.cycle", "$.segment(seg_self).not.segment"),
         ({"segment": "seg_ping"}, "condition.cycle", "$.segment(seg_ping).any[0].segment(seg_pong).segment"),
+        ({"not": {"segment": "seg_run"}}, "condition.of_a_run", "$.not.segment(seg_run).any[0].happened"),
         ({"any": [{"tag": "t"}] * 2_000}, "condition.too_large", "$.any[1999]"),
     ],
 )
@@ -528,6 +530,13 @@ def test_a_segment_may_not_lead_back_to_itself_by_what_it_is_about_to_become() -
     with pytest.raises(InvalidError, match="condition.cycle"):
         parse({"any": [{"segment": "seg_nested"}]}, SAVED.get, defines="seg_vip")
     parse({"any": [{"segment": "seg_nested"}]}, SAVED.get, defines="seg_new")
+
+
+def test_a_saved_segment_speaks_of_people_and_not_of_a_run() -> None:
+    for leaf in ({"responded": {}}, {"happened": {"event": "purchase"}}):
+        parse(leaf, SAVED.get)
+        with pytest.raises(InvalidError, match="condition.of_a_run"):
+            parse({"not": leaf}, SAVED.get, defines="seg_new")
 
 
 def test_depth_and_size_count_through_saved_segments() -> None:
