@@ -48,7 +48,7 @@ class Cohorts:
             self._records.put_hints(header, [move.one for move in part])
             won = self._records.move_pointers(part, target, version=version)
             moved += sum(won)
-            self._follow_up(target, [_in(move.one, target) for move, ours in zip(part, won, strict=True) if ours], now)
+            self._follow_up(target, [move.one for move, ours in zip(part, won, strict=True) if ours], now)
         self.start(target, now)
         return moved
 
@@ -69,12 +69,12 @@ class Cohorts:
     def _follow_up(self, target: CohortId, joined: Sequence[Enrollment], now: datetime) -> None:
         """Move those on who came into a cohort as it closed.
 
-        joined: as they were when they joined. Whether the gate still saw a hint cannot be known, but the row can tell: a
+        joined: as they were before they joined. Whether the gate still saw a hint cannot be known, but the row can tell: a
         member whom the cohort has acted on has another `last` by now, and his pointer stays.
         """
         header = self._records.cohort(target)
         if joined and header is not None and header.state is not CohortState.OPEN:
-            moves = [Move(one) for one in joined]
+            moves = [Move(one.within(target)) for one in joined]
             self.move(moves, header.version, header.node, max(header.due, now) + LATE, now)
 
     def open(self, scenario_id: ScenarioId, version: int, node: str, due: datetime, shards: int) -> Cohort:
@@ -112,7 +112,3 @@ class Cohorts:
         data = {"cohort": header.cohort_id, "due": f"{header.at_due:%Y-%m-%dT%H:%M:%SZ}", "run": header.run}
         self._machines.start(machine_name(settings().stage, header.scenario_id, header.version), execution, data)
         self._records.set_cohort(header, is_started=True)
-
-
-def _in(one: Enrollment, cohort: CohortId) -> Enrollment:
-    return replace(one, row=replace(one.row, cohort=cohort))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -106,6 +106,14 @@ class Enrollment:
         """The instant of the visit that was acted on last; his entry before the first."""
         minute_text = self.row.last.rpartition("__")[2]
         return from_minute(minute_text) if minute_text else self.entered_at
+
+    def after(self, visit: str) -> Enrollment:
+        """Return the enrollment as it stands after a visit that was noted meanwhile."""
+        return replace(self, row=replace(self.row, last=visit))
+
+    def within(self, cohort: str) -> Enrollment:
+        """Return the enrollment as it stands after it was moved to a cohort."""
+        return replace(self, row=replace(self.row, cohort=cohort))
 
 
 class CohortState(StrEnum):

@@ -144,8 +144,7 @@ class Nodes:
                 if (one.row.pk, one.row.sk) in skipped_now or one.path.get(job.visit, "").startswith("skipped"):
                     if task.skip:
                         continue  # left out because of a pause, not because he cannot be reached
-                    skipped = replace(one, row=replace(one.row, last=job.visit))
-                    outcome.leavers.append(Leaving(skipped, node.unreachable, task.due))
+                    outcome.leavers.append(Leaving(one.after(job.visit), node.unreachable, task.due))
         return outcome
 
     # Ways --------------------------------------------------------------------------------------------------------------------
@@ -225,13 +224,16 @@ def run_of(one: Enrollment) -> Run:
 
 def has_responded(node_id: str, node: WaitForResponseNode, one: Enrollment) -> bool:
     """Say whether what a wait waits for has been noted since its send last left."""
-    since = sent_at(one, node.of)
     if node.on is not None:
         told = one.events.get(f"wait__{node_id}", "")
-        return bool(told) and (since is None or from_text(told) >= since)
-    moment, _, rest = one.responses.get(node.of, "").partition(" ")
-    evidence = rest.partition(" ")[0]
-    return bool(moment) and evidence <= node.evidence and (since is None or from_text(moment) >= since)
+    else:
+        told, _, rest = one.responses.get(node.of, "").partition(" ")
+        if rest.partition(" ")[0] > node.evidence:
+            return False
+    if not told:
+        return False
+    since = sent_at(one, node.of)
+    return since is None or from_text(told) >= since
 
 
 def until_ends(node: WaitNode, day: date, begins_at: datetime) -> datetime:

@@ -1,0 +1,259 @@
+"""Enrollments and cohorts in memory, for a rehearsal: the same verbs as in DynamoDB, compact, and for one thread alone.
+
+Nothing comes in between here, so of every race protocol only its outcome is left: whoever asks first has it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, cast
+
+from chalicelib.delivery.model import Row
+from chalicelib.kernel.clock import to_text
+from chalicelib.kernel.ids import Cid, CohortId
+from chalicelib.people.model import person_key
+from chalicelib.scenarios.model import (
+    INLINE,
+    Cohort,
+    CohortState,
+    Enrollment,
+    EnrollmentStatus,
+    Move,
+    ScenarioHead,
+    ScenarioState,
+    Version,
+    parse_cohort_id,
+)
+
+_NOTHING: dict[str, str] = {}  # shared by all who have nothing noted yet; never written to
+
+
+class Member:
+    """An enrollment and its row in one: everything that Enrollment and Row can be asked, and always as it stands now."""
+
+    __slots__ = (
+        "at_node", "cid", "claim", "cohort", "data", "ended_at", "entered_at", "events", "last", "occurrence", "path", "reason",
+        "responses", "run", "scenario_id", "sk", "status", "version",
+    )  # fmt: skip
+
+    def __init__(self, cid: Cid, version: Version, cohort: str, at: datetime, data: Mapping[str, str]) -> None:
+        self.cid = cid
+        self.sk = ""
+        self.scenario_id = version.scenario_id
+        self.version = version.version
+        self.run = 1
+        self.occurrence = ""
+        self.cohort = cohort
+        self.at_node = version.graph.start
+        self.status = EnrollmentStatus.ACTIVE
+        self.last = self.claim = self.reason = ""
+        self.entered_at = at
+        self.ended_at: datetime | None = None
+        self.path = self.responses = self.events = _NOTHING
+        self.data = data
+
+    @property
+    def pk(self) -> str:
+        """Where the row would stand."""
+        return person_key(self.cid)
+
+    @property
+    def row(self) -> Row:
+        """The row that delivery claims: the member himself."""
+        return cast("Row", self)
+
+    @property
+    def enrollment(self) -> Enrollment:
+        """The member, for those who ask for an Enrollment."""
+        return cast("Enrollment", self)
+
+    def after(self, _visit: str) -> Enrollment:
+        """Return the member: he has his last visit already."""
+        return self.enrollment
+
+    def within(self, _cohort: str) -> Enrollment:
+        """Return the member: he is in his cohort already."""
+        return self.enrollment
+
+    last_node = Enrollment.last_node
+    last_due = Enrollment.last_due
+    is_open = Row.is_open
+
+    def note(self, visit: str, text: str) -> None:
+        """Note what was decided at a visit."""
+        if self.path is _NOTHING:
+            self.path = {}
+        self.path[visit] = text
+
+    def visit(self, cohort: str, visit: str, claim: str, text: str) -> bool:
+        """Claim or skip the member for a visit, as delivery's ledger does; False when he is not there any more."""
+        if self.cohort != cohort or self.status is not EnrollmentStatus.ACTIVE or visit in self.path:
+            return False
+        self.last, self.claim = visit, claim
+        self.note(visit, text)
+        return True
+
+
+class MemoryRecords:
+    """The records of one scenario in memory. Implements Records.
+
+    page: as in DynamoDB, so that the machine is called exactly as often as it would be there.
+    """
+
+    def __init__(self, version: Version, page: int = 500) -> None:
+        self.page = page
+        self.members_by_cid: dict[Cid, Member] = {}
+        self.state = ScenarioState.ACTIVE
+        self.writes = 0
+        self._versions = {version.version: version}
+        self._head = ScenarioHead(version.scenario_id, version.graph.name, ScenarioState.ACTIVE, version.version, {}, 1)
+        self._headers: dict[str, Cohort] = {}
+        self._hints: dict[str, dict[int, dict[Cid, Member]]] = defaultdict(dict)
+        self._lists: dict[tuple[str, int], list[Member]] = {}
+
+    def enter(self, cid: Cid, at: datetime, cohort: str = INLINE, data: Mapping[str, str] = _NOTHING) -> Member:
+        """Return a new enrollment in the scenario's version; in a cohort that is there already, unless it is walked inline."""
+        version = self._versions[self._head.version]
+        member = self.members_by_cid[cid] = Member(cid, version, cohort, at, data)
+        self.writes += 1
+        if cohort != INLINE:
+            self.put_hints(self._headers[cohort], [member.enrollment])
+        return member
+
+    # Records ----------------------------------------------------------------------------------------------------------------
+
+    def head(self, scenario_id: str) -> ScenarioHead | None:
+        """Return a scenario's head; see Records."""
+        if scenario_id != self._head.scenario_id:
+            return None
+        if self._head.state is not self.state:
+            self._head = replace(self._head, state=self.state)
+        return self._head
+
+    def version(self, scenario_id: str, number: int) -> Version | None:
+        """Return a version; see Records."""
+        return self._versions.get(number) if scenario_id == self._head.scenario_id else None
+
+    def cohort(self, name: str) -> Cohort | None:
+        """Return a cohort's header; see Records."""
+        return self._headers.get(name)
+
+    def live_cohorts(self) -> list[Cohort]:
+        """Return the cohorts that have not ended."""
+        return [header for header in self._headers.values() if header.state is not CohortState.ENDED]
+
+    def ensure_cohort(self, name: CohortId, shards: int) -> None:
+        """Make a cohort unless it is there; see Records."""
+        if name in self._headers:
+            return
+        scenario_id, version, node, due = parse_cohort_id(name)
+        self._headers[name] = Cohort(
+            name, scenario_id, version, node, due, CohortState.OPEN, at_node=node, at_due=due, is_started=False, shards=shards
+        )
+        self.writes += 2
+
+    def close_cohort(self, name: str) -> None:
+        """Let nobody join any more; see Records."""
+        header = self._headers[name]
+        if header.state is CohortState.OPEN:
+            self._headers[name] = replace(header, state=CohortState.CLOSED)
+            self.writes += 1
+
+    def set_cohort(self, header: Cohort, **values: Any) -> bool:
+        """Write where a cohort stands; see Records."""
+        known = self._headers[header.cohort_id]
+        if known.run != header.run:
+            return False
+        self._headers[header.cohort_id] = replace(known, **values)
+        self.writes += 1
+        return True
+
+    def end_cohort(self, header: Cohort) -> None:
+        """Note that a cohort is through; see Records."""
+        if self.set_cohort(header, state=CohortState.ENDED):
+            self._hints.pop(header.cohort_id, None)
+            self.writes += 1
+
+    def put_hints(self, header: Cohort, ones: Iterable[Enrollment]) -> None:
+        """Note who may be a member of a cohort; see Records."""
+        by_shard = self._hints[header.cohort_id]
+        for one in ones:
+            by_shard.setdefault(one.cid % header.shards, {})[one.cid] = cast("Member", one)
+            self.writes += 1
+
+    def shards_in_use(self, header: Cohort) -> list[int]:
+        """Return the shards that have any hints; see Records."""
+        return sorted(self._hints[header.cohort_id])
+
+    def members(self, name: str, shard: int, cursor: str, most: int) -> tuple[list[Enrollment], str]:
+        """Return a page of members and the next page's cursor; see Records."""
+        key = (name, shard)
+        if not cursor:
+            self._lists[key] = list(self._hints[name].get(shard, {}).values())
+        start = int(cursor or 0)
+        found = self._lists[key][start : start + most]
+        if len(found) == most:
+            return cast("list[Enrollment]", found), str(start + most)
+        self._lists.pop(key)
+        return cast("list[Enrollment]", found), ""
+
+    def read_again(self, one: Enrollment) -> Enrollment:
+        """Return an enrollment as it stands now: a member always does."""
+        return one
+
+    def move_pointers(self, moves: Sequence[Move], target: CohortId, *, version: int) -> list[bool]:
+        """Point members to a cohort; see Records."""
+        won = []
+        for move in moves:
+            member = cast("Member", move.one)
+            is_here = member.status is EnrollmentStatus.ACTIVE
+            if is_here:
+                member.cohort, member.at_node, member.version = target, "", version
+                if move.note:
+                    member.note(move.visit, move.note)
+            won.append(is_here)
+        self.writes += len(moves)
+        return won
+
+    def set_inline_node(self, one: Enrollment, node: str, visit: str, note: str) -> None:
+        """Note how far an inline walk has come; see Records."""
+        member = cast("Member", one)
+        member.at_node = node
+        if note:
+            member.note(visit, note)
+        self.writes += 1
+
+    def note_response(self, one: Enrollment, key: str, text: str) -> None:
+        """Note a reaction; see Records."""
+        member = cast("Member", one)
+        member.responses = {**member.responses, key: text}
+        self.writes += 1
+
+    def note_events(self, one: Enrollment, keys: Iterable[str], at: datetime) -> None:
+        """Note that something happened to a person on the way; see Records."""
+        member = cast("Member", one)
+        member.events = {**member.events, **dict.fromkeys(keys, to_text(at))}
+        self.writes += 1
+
+    def end_enrollments(
+        self,
+        ones: Sequence[Enrollment],
+        status: EnrollmentStatus,
+        reason: str,
+        at: datetime,
+        *,
+        in_cohort: bool,  # noqa: ARG002 - nobody moves between reading and writing here
+    ) -> list[bool]:
+        """End active members; see Records."""
+        ended = []
+        for one in ones:
+            member = cast("Member", one)
+            is_active = member.status is EnrollmentStatus.ACTIVE
+            if is_active:
+                member.status, member.reason, member.ended_at = status, reason, at
+            ended.append(is_active)
+        self.writes += len(ones)
+        return ended
