@@ -8,6 +8,8 @@ from chalicelib.adapters.database import DynamoDatabase
 from chalicelib.ports.database import Statement
 from tests.builders import Stage, make_stage
 from tests.fakes.database import plan_of
+from tests.fakes.runner import Runner
+from tests.rooms.journey import NOON
 
 
 class KnownStatements(DynamoDatabase):
@@ -25,3 +27,10 @@ def stage(tables: str) -> Stage:
     assert "database" not in stage.world.__dict__  # nobody has made use of another one
     stage.world.__dict__["database"] = KnownStatements()
     return stage
+
+
+@pytest.fixture
+def runner(stage: Stage) -> Runner:
+    """What Step Functions, Scheduler and the work queue do, from noon on."""
+    stage.clock.set(NOON)
+    return Runner(stage)
