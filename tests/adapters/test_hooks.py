@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from chalicelib.adapters.hooks import HookApi
 from chalicelib.kernel.errors import PermanentError, TemporaryError
@@ -121,3 +127,43 @@ def test_plain_http_goes_nowhere_else(receiver: str) -> None:
     with pytest.raises(PermanentError, match="https"):
         HookApi(allow_loopback=True, resolve=lambda host, port: ["1.1.1.1"]).post("http://public.test/", b"{}", {})
     assert Receiver.seen == []
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Return the files of a certificate that vouches for itself, and of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    day = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(
+            subject, subject, key.public_key(), x509.random_serial_number(), day - timedelta(1), day + timedelta(1)
+        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "cert.pem", folder / "key.pem"
+    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return files
+
+
+def test_an_address_called_by_number_must_still_prove_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cert, key = certificate(tmp_path, "pos.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    made.socket = context.wrap_socket(made.socket, server_side=True)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    Receiver.seen, Receiver.answer = [], (200, {})
+    api = HookApi(allow_loopback=True, resolve=lambda host, port: ["127.0.0.1"])
+    try:
+        assert api.post(f"https://pos.test:{made.server_port}/", b"{}", {}) == 200
+        with pytest.raises(TemporaryError, match="SSLError"):
+            api.post(f"https://other.test:{made.server_port}/", b"{}", {})
+    finally:
+        made.shutdown()
+        made.server_close()
+    assert len(Receiver.seen) == 1
