@@ -162,7 +162,7 @@ def _import_cpu(code: str, env: dict[str, str]) -> float:
 @contextmanager
 def fake_line() -> Any:
     """Put a silent LINE in the world's place: the benches measure us."""
-    from chalicelib.ports.line import Profile, SendAccepted
+    from chalicelib.ports.line import Profile, Quota, SendAccepted
     from chalicelib.wiring import world
 
     class Silent:
@@ -171,6 +171,9 @@ def fake_line() -> Any:
 
         def send(self, *_: object) -> SendAccepted:
             return SendAccepted("r")
+
+        def quota(self, *_: object) -> Quota:
+            return Quota(None, 0)
 
     world().__dict__["line"] = Silent()
     try:
@@ -290,6 +293,20 @@ def bench_orders(rows: int = 20_000) -> None:
         "≥ 2,000, or bounded by the emulator",
     )
     show("our own CPU per order row, botocore included", f"{used / rows * 1e6:,.0f} µs", "≤ 500 µs is 2,000 rows a CPU second")
+
+
+def bench_lanes() -> None:
+    """A page of a thousand by multicast and of five hundred by push, network stubbed; then pushes to a LINE that is far away."""
+    from local.bench_delivery import cpu_and_requests, push_rate
+
+    for lane, size, target in (("multicast", 500, "≤ 200 µs"), ("multicast", 1000, "≤ 200 µs"), ("push", 500, "≤ 1,000 µs")):
+        used, requests = cpu_and_requests(lane, size)
+        show(f"our own CPU per person, {lane}, page of {size:,}", f"{used * 1e6:,.0f} µs", f"{target}, best of 5 pages")
+        asked = sum(number for name, number in requests.items() if not name.startswith("/"))
+        show("  DynamoDB requests for the page, people and claims included", f"{asked}")
+    rate, used = push_rate()
+    show("personal pushes to a LINE with 50 ms latency", f"{rate:,.0f} /s", "≥ 800, best of 10 pages, one process")
+    show("  our own CPU for each", f"{used * 1e6:,.0f} µs", "1,024 MB are 0.58 of a core: 725 µs are 800 /s")
 
 
 def bench_delivery(members: int = 3000) -> None:
@@ -429,6 +446,7 @@ def main() -> None:
         if "orders" in wanted:
             bench_orders(options.rows)
         if "delivery" in wanted:
+            bench_lanes()
             bench_delivery()
     print()
 
