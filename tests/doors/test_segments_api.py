@@ -47,7 +47,8 @@ def test_a_marketer_tries_a_condition_keeps_it_and_builds_on_it(stage: Stage, kn
     [
         ("gold", "x", GOLD, "segment.id_malformed"),
         ("seg_gold", "", GOLD, "segment.name_empty"),
-        ("seg_gold", "x", {"happened": {"event": "wedding"}}, "condition.field_unknown"),
+        ("seg_gold", "x", {"field": "profile.colour", "is": 1}, "condition.field_unknown"),
+        ("seg_gold", "x", {"not": {"happened": {"event": "purchase"}}}, "condition.of_a_run"),
         ("seg_gold", "x", {"all": [{"segment": "seg_gold"}]}, "condition.cycle"),
         ("seg_gold", "x", {"any": [GOLD] * 2_000}, "condition.too_large"),
     ],
