@@ -8,8 +8,10 @@ from datetime import datetime, time, timedelta
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Cap, Channel, Decision, Hold, Job, MachineChannel, PastSend, Send, Skip
 from chalicelib.kernel.ids import AccountKey
-from chalicelib.kernel.windows import JST, at_local, local_date
+from chalicelib.kernel.windows import JST, at_local, local_date, next_grain
 from chalicelib.segments.model import Person
+
+_GRAIN = timedelta(minutes=15)
 
 
 def decide(job: Job, person: Person, now: datetime, recent: Sequence[PastSend] = ()) -> Decision:
@@ -75,7 +77,8 @@ def _capped(job: Job, now: datetime, recent: Sequence[PastSend]) -> Hold | Skip 
         if cap.policy == "skip":
             return Skip("cap")
         # There is a place again when so many have left the period that one fewer than the most remains.
-        holds.append(Hold(counted[len(counted) - cap.most] + cap.per, "cap"))
+        # Those who wait alike wait together: everybody's own second would make a cohort for each.
+        holds.append(Hold(next_grain(counted[len(counted) - cap.most] + cap.per, _GRAIN), "cap"))
     return max(holds, key=lambda hold: hold.until, default=None)
 
 

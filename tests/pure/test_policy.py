@@ -128,6 +128,12 @@ def test_over_a_cap_it_waits_until_the_oldest_leaves_the_period_or_is_left_out()
     assert decide(replace(delay, caps=(Cap("all", 2, WEEK, "skip"),)), HANAKO, NIGHT, sends) == Skip("cap")
 
 
+def test_those_whom_a_cap_holds_wait_together_until_the_next_quarter_of_an_hour() -> None:
+    one = replace(job(window=None), caps=(Cap("all", 1, timedelta(days=1), "delay"),))
+    earlier = PastSend(datetime(2026, 11, 22, 3, 7, 12, 345_000, tzinfo=UTC), "line", "cmp|y")
+    assert decide(one, HANAKO, NIGHT, [earlier]) == Hold(datetime(2026, 11, 23, 3, 15, tzinfo=UTC), "cap")
+
+
 def test_a_cap_that_was_lowered_since_waits_for_as_many_as_are_too_many() -> None:
     one = replace(job(window=None), caps=(Cap("all", 1, WEEK, "delay"),))
     assert decide(one, HANAKO, NIGHT, [past(3), past(1), past(2)]) == Hold(NIGHT - timedelta(hours=1) + WEEK, "cap")
