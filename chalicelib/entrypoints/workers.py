@@ -34,8 +34,6 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
             return here.campaigns.send_page(step["campaign_id"], step["shard"], step["cursor"])
         case "campaign_rest":
             return here.campaigns.send_page(step["campaign_id"], step["shard"], step["cursor"], alone=True)
-        case "campaign_rest":
-            return here.campaigns.send_page(step["campaign_id"], step["shard"], step["cursor"], alone=True)
         case "scenario_entry":
             return _enter(step, here)
         case "scenario_stop_page":
