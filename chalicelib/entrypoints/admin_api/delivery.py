@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from chalicelib.delivery.hooks import Hook
 from chalicelib.delivery.model import Limits, cap_words, parse_cap
-from chalicelib.delivery.notices import Notices
 from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint
 from chalicelib.kernel.ids import customer_id
 from chalicelib.kernel.windows import DeliveryWindow
+
+if TYPE_CHECKING:
+    from chalicelib.delivery.notices import Notices
 
 
 class CapBody(Body, kw_only=True):
