@@ -73,18 +73,20 @@ class SendNode(_Node, tag="send", frozen=True, kw_only=True):
 class UntilDate(_Strict, frozen=True, kw_only=True):
     """A day in a person's life: a date of segments.expression, or `trigger.<name>` of what started the scenario.
 
-    offset_days: from that day, negative before it; yearly: its next anniversary.
+    offset_days: from that day, negative before it; yearly: its next anniversary. before: instead of a clock time so long
+    before the very instant that the trigger brought, e.g. `PT2H` before a booking.
     """
 
     date: str
     offset_days: int = 0
     yearly: bool = False
+    before: str = ""
 
 
 class WaitNode(_Node, tag="wait", frozen=True, kw_only=True):
     """Wait for a `duration`, then for a clock time `at`, then for one of `weekdays`; or `until` a person's own date.
 
-    missing: where those go who have no such date, by default on with the others; a date that is past is over at once.
+    missing, past: where those go who have no such date, or for whom it is over before they come; by default on with the others.
     """
 
     next: str
@@ -93,6 +95,7 @@ class WaitNode(_Node, tag="wait", frozen=True, kw_only=True):
     weekdays: list[Weekday] = []
     until: UntilDate | None = None
     missing: str = ""
+    past: str = ""
 
 
 class WaitForResponseNode(_Node, tag="wait_for_response", frozen=True, kw_only=True):
@@ -319,7 +322,7 @@ def exits_of(node: Node) -> list[str]:
         case SendNode():
             return [node.next, *([node.unreachable] if node.unreachable else [])]
         case WaitNode():
-            return [node.next, *([node.missing] if node.missing else [])]
+            return [node.next, *([node.missing] if node.missing else []), *([node.past] if node.past else [])]
         case ActionNode():
             return [node.next]
         case WaitForResponseNode():

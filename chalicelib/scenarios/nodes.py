@@ -32,6 +32,8 @@ from chalicelib.scenarios.ports import Accounts, Acting, Crowd, Effects, Outbox
 from chalicelib.scenarios.records import Records
 from chalicelib.segments.model import Person, Run
 
+_YEARS = (1800, 2200)  # a date beyond would break the arithmetic of days
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -180,8 +182,11 @@ class Nodes:
                     outcome.leavers.append(Leaving(one, node.missing, task.due, "missing"))
                 continue
             end = until_ends(node, day, task.due)
-            if end > task.due and visit_of(task.node_id, end) != visit_of(task.node_id, task.due):
+            is_over = visit_of(task.node_id, end) == visit_of(task.node_id, task.due) or end < task.due
+            if not is_over:
                 outcome.leavers.append(Leaving(one, task.node_id, end, "waits"))
+            elif node.past and node.past != node.next and end < task.due and not _has_waited(task.node_id, one):
+                outcome.leavers.append(Leaving(one, node.past, task.due, "past"))
         return outcome
 
 
@@ -236,11 +241,20 @@ def has_responded(node_id: str, node: WaitForResponseNode, one: Enrollment) -> b
     return since is None or from_text(told) >= since
 
 
+def _has_waited(node_id: str, one: Enrollment) -> bool:
+    """Say whether a person comes back from his wait at a node: late it may be, but not past."""
+    return any(note == f"moved {node_id} waits" and visit.rpartition("__")[0] == node_id for visit, note in one.path.items())
+
+
 def until_ends(node: WaitNode, day: date, begins_at: datetime) -> datetime:
-    """Return when a wait for a person's own day is over; with `yearly` at the next one that is not past."""
+    """Return when a wait for a person's own day, or instant, is over; with `yearly` at the next one that is not past."""
     if node.until is None:
         raise ValueError("a wait of a length has no day")
     at = parse_hhmm(node.at or "00:00")
+    if node.until.before:
+        instant = day if isinstance(day, datetime) else at_local(day, at)
+        return (instant - parse_duration(node.until.before)).replace(second=0, microsecond=0)
+    day = local_date(day) if isinstance(day, datetime) else day
     if not node.until.yearly:
         return at_local(day + timedelta(days=node.until.offset_days), at)
     year = local_date(begins_at).year - 1
@@ -259,10 +273,14 @@ def _in_year(day: date, year: int) -> date:
 
 
 def _day_of(until: UntilDate, one: Enrollment, person: Person | None, graph: Scenario) -> date | None:
+    """Return a person's own day, or the instant that the trigger brought; None for what no calendar of ours reaches."""
     if until.date.startswith("trigger."):
         text = one.data.get(until.date.removeprefix("trigger."), "")
+        found: date | None
         try:
-            return local_date(from_text(text)) if "T" in text else date.fromisoformat(text)
+            found = from_text(text) if "T" in text else date.fromisoformat(text)
         except ValueError:
             return None
-    return person.day(until.date, _account(graph)) if person else None
+    else:
+        found = person.day(until.date, _account(graph)) if person else None
+    return found if found and _YEARS[0] < found.year < _YEARS[1] else None
