@@ -8,7 +8,6 @@ config item `LIM`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.delivery.model import (
@@ -23,7 +22,7 @@ from chalicelib.delivery.model import (
     cap_words,
     parse_cap,
 )
-from chalicelib.delivery.policy import decide, is_counted, origin
+from chalicelib.delivery.policy import decide, is_counted, origin, within
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.errors import TemporaryError
 from chalicelib.kernel.ids import Cid
@@ -69,7 +68,7 @@ class Caps:
 
         A place that was booked by an earlier try of the same visit is booked anew for this moment, or given back.
         """
-        job = _within(job, self.limits()) if rows else job
+        job = within(job, self.limits()) if rows else job
         if not (job.caps and is_counted(job)):
             return [decide(job, people[row.cid], now) for row in rows]
         decided: dict[int, Decision] = {}
@@ -115,11 +114,6 @@ class Caps:
                 sends = {name: _past(text) for name, text in item["sends"].items() if name != mine}
                 writes[person.cid] = _write(person, item, sends)
         self._database.execute(list(writes.values()))
-
-
-def _within(job: Job, limits: Limits) -> Job:
-    window = job.window if job.reply else job.window or limits.window  # who has just asked is answered at night too
-    return replace(job, caps=(*job.caps, *limits.caps), window=window)
 
 
 def _may_be_sent(row: Item | None, job: Job) -> bool:

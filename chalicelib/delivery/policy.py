@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.model import Cap, Channel, Decision, Hold, Job, MachineChannel, PastSend, Send, Skip
+from chalicelib.delivery.model import Cap, Channel, Decision, Hold, Job, Limits, MachineChannel, PastSend, Send, Skip
 from chalicelib.kernel.ids import AccountKey
 from chalicelib.kernel.windows import JST, at_local, local_date, next_grain
 from chalicelib.segments.model import Person
@@ -51,6 +52,12 @@ def refusal(channel: Channel, account: AccountKey | None, person: Person) -> str
     return "" if person.can_reach(channel) else "no_address"
 
 
+def within(job: Job, limits: Limits) -> Job:
+    """Return a job with what the company allows itself on top of what the job says."""
+    window = job.window if job.reply else job.window or limits.window  # who has just asked is answered at night too
+    return replace(job, caps=(*job.caps, *limits.caps), window=window)
+
+
 def is_counted(job: Job) -> bool:
     """Say whether a message counts against caps: not what somebody has asked for or has to know, and not what a machine gets."""
     return not job.important and job.reply is None and isinstance(job.channel, DeliveryChannel)
@@ -67,7 +74,7 @@ def origin(source: str) -> str:
 
 
 def _capped(job: Job, now: datetime, recent: Sequence[PastSend]) -> Hold | Skip | None:
-    if not is_counted(job):
+    if not (job.caps and is_counted(job)):
         return None
     holds = list[Hold]()
     for cap in binding(job.caps, job.channel):

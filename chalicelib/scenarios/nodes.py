@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import assert_never
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.model import Cap, Job
+from chalicelib.delivery.model import Cap, Channel, Job, MachineChannel
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.facts import Fact, ReplyToken
 from chalicelib.kernel.ids import AccountKey, Cid
@@ -28,6 +28,7 @@ from chalicelib.scenarios.graph import (
     share_of,
 )
 from chalicelib.scenarios.model import Enrollment, EnrollmentStatus, Version, sent_at, visit_of
+from chalicelib.scenarios.occasions import asked_by
 from chalicelib.scenarios.ports import Accounts, Acting, Crowd, Effects, Outbox
 from chalicelib.scenarios.records import Records
 from chalicelib.segments.model import Person, Run
@@ -98,6 +99,10 @@ class Nodes:
                 return self._branch(task, node, ones)
             case SplitNode():
                 return self._split(task, node, ones)
+            case ActionNode(do="webhook"):
+                job = replace(_job(task, MachineChannel.WEBHOOK, node.target), data=_told(task, node))
+                self._outbox.deliver(job, [one.row for one in (*ones, *owed)], [])
+                return Outcome()
             case ActionNode():
                 acting = Acting(task.version, task.node_id, node, visit_of(task.node_id, task.due), task.due, task.batch_id, ones)
                 return Outcome(facts=self._effects.act(acting) if ones else [])
@@ -137,7 +142,7 @@ class Nodes:
         job = job_of(task, node)
         accounts = [account.key for account in self._accounts.everyone()]
         report = self._outbox.deliver(job, [one.row for one in (*ones, *owed)], accounts)
-        by_row = {(one.row.pk, one.row.sk): one for one in ones}
+        by_row = {(one.row.pk, one.row.sk): one for one in ones} if report.held else {}
         outcome = Outcome([Leaving(by_row[row.pk, row.sk], task.node_id, until, "held") for row, until in report.held])
         if node.unreachable:
             # Skipped by an earlier try of this page too: the note on the row says so.
@@ -154,9 +159,10 @@ class Nodes:
     def _branch(self, task: Task, node: BranchNode, ones: Sequence[Enrollment]) -> Outcome:
         people = self._people(ones)
         account = _account(task.version.graph)
+        asks_for_run = any(word.startswith(("responded", "happened:")) for word in asked_by(node))
         outcome = Outcome()
         for one in ones:
-            person = replace(people[one.cid], run=run_of(one))
+            person = replace(people[one.cid], run=run_of(one)) if asks_for_run else people[one.cid]
             for number, case in enumerate(node.cases, start=1):
                 if self._crowd.holds(case.when, person, task.due, account):
                     if case.next != node.otherwise:
@@ -190,17 +196,29 @@ class Nodes:
         return outcome
 
 
-def job_of(task: Task, node: SendNode) -> Job:
-    """Return what delivery is asked for at a send."""
-    graph = task.version.graph
+def _job(task: Task, channel: Channel, template: str) -> Job:
     return Job(
         batch_id=task.batch_id,
         cohort=task.cohort,
         visit=visit_of(task.node_id, task.due),
-        channel=DeliveryChannel(node.channel),
-        template_id=node.template,
+        channel=channel,
+        template_id=template,
         source=f"scn|{task.version.scenario_id}|{task.node_id}",
         due=task.due,
+        skip=task.skip,
+    )
+
+
+def _told(task: Task, node: ActionNode) -> dict[str, str]:
+    """Return what a webhook is told besides the person: what the marketer wrote, and where in which scenario this is."""
+    return {"scenario": task.version.scenario_id, "node": task.node_id, **({"text": node.text} if node.text else {}), **node.data}
+
+
+def job_of(task: Task, node: SendNode) -> Job:
+    """Return what delivery is asked for at a send."""
+    graph = task.version.graph
+    return replace(
+        _job(task, DeliveryChannel(node.channel), node.template),
         account=AccountKey(node.account) if node.account else _account(graph),
         window=graph.window(),
         hold_outside_window=graph.quiet_hours is None or graph.quiet_hours.policy == "delay",
@@ -208,7 +226,6 @@ def job_of(task: Task, node: SendNode) -> Job:
         caps=tuple(_cap(cap) for cap in graph.caps),
         important=node.important,
         best_hour=node.best_hour,
-        skip=task.skip,
     )
 
 

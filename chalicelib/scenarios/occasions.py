@@ -142,8 +142,13 @@ def cares_for(scenario: Scenario) -> frozenset[str]:
 def listens(scenario: Scenario) -> frozenset[str]:
     """Return the event keys that some branch of a scenario asks about; only these are noted on its enrollments."""
     branches = [node for node in scenario.nodes.values() if isinstance(node, BranchNode)]
-    asked = {word for node in branches for case in node.cases for word in _asked(canonical(case.when))}
+    asked = {word for node in branches for word in asked_by(node)}
     return frozenset(word.partition(":")[2] for word in asked if word.startswith("happened:"))
+
+
+def asked_by(node: BranchNode) -> frozenset[str]:
+    """Return what the cases of a branch depend on (segments.expression.asks)."""
+    return frozenset(word for case in node.cases for word in _asked(canonical(case.when)))
 
 
 @lru_cache(maxsize=256)
