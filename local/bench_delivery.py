@@ -99,6 +99,8 @@ def _items(number: int) -> Iterator[tuple[tuple[str, str], str]]:
         "name": "山田 花子",
         "name_kana": "ヤマダ ハナコ",
         "member_no": f"M{number:07d}",
+        "email": f"hanako{number}@example.jp",
+        "phone": f"+8190{number:08d}",
         "prefecture": "東京都",
         "city": "千代田区",
         "birthday": "1990-04-01",

@@ -12,7 +12,7 @@ import boto3
 import botocore.session
 import msgspec
 from botocore.config import Config
-from botocore.exceptions import ParamValidationError
+from botocore.exceptions import HTTPClientError, ParamValidationError
 from botocore.parsers import ResponseParserFactory
 from botocore.validate import ParamValidator
 
@@ -57,7 +57,10 @@ class _Parser:
         status = response["status_code"]
         if status >= 300:
             return self._refusals.parse(response, shape)
-        answer = msgspec.json.decode(response["body"] or b"{}")
+        try:
+            answer = msgspec.json.decode(response["body"] or b"{}")
+        except msgspec.DecodeError as error:
+            raise HTTPClientError(error="the answer was cut short") from error
         headers = {name.lower(): value for name, value in response["headers"].items()}
         answer["ResponseMetadata"] = {"HTTPStatusCode": status, "HTTPHeaders": headers}
         return answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ParamValidationError, ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
@@ -134,6 +135,16 @@ def test_what_dynamodb_refuses_is_told_as_botocore_tells_it(database: DynamoData
     with pytest.raises(made.exceptions.ResourceNotFoundException) as caught:
         made.get_item(TableName="nowhere", Key={"pk": {"S": "p"}, "sk": {"S": "s"}})
     assert aws.code_of(caught.value) == "ResourceNotFoundException"
+
+
+def test_an_answer_that_is_cut_short_is_no_answer(database: DynamoDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = msgspec.json.decode
+    monkeypatch.setattr(msgspec.json, "decode", lambda body: whole(body[:-1]))
+    with pytest.raises(TemporaryError) as caught:
+        database.execute([insert("p")])
+    assert caught.value.maybe_done
+    monkeypatch.undo()
+    assert database.execute([insert("p")]) == [DUPLICATE]
 
 
 def test_tests_check_arguments_by_the_service_model(database: DynamoDatabase) -> None:
