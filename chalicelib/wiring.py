@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.entries import Entries
     from chalicelib.scenarios.people import ScenarioPeople
     from chalicelib.scenarios.published import Published
+    from chalicelib.scenarios.ready_made import ReadyMades
     from chalicelib.scenarios.records import TableRecords
     from chalicelib.scenarios.service import Scenarios
     from chalicelib.scenarios.upkeep import Upkeep
@@ -370,7 +371,7 @@ class World:
         """What scenarios do besides sending."""
         from chalicelib.scenarios.actions import Actions
 
-        return Actions(self.tags, self.customers)
+        return Actions(self.tags, self.customers, self.notices)
 
     @cached_property
     def engine(self) -> Engine:
@@ -387,6 +388,13 @@ class World:
         from chalicelib.scenarios.service import Scenarios
 
         return Scenarios(self.published, self.messages, self.line_accounts, self.machines, self.schedules, self.clock)
+
+    @cached_property
+    def ready_mades(self) -> ReadyMades:
+        """Scenarios that come with the product."""
+        from chalicelib.scenarios.ready_made import ReadyMades
+
+        return ReadyMades(self.scenarios, self.messages)
 
     @cached_property
     def entries(self) -> Entries:
@@ -409,9 +417,11 @@ class World:
     @cached_property
     def upkeep(self) -> Upkeep:
         """Pausing, calling off, moving; and the hourly look."""
+        from chalicelib.scenarios.relocation import Relocations
         from chalicelib.scenarios.upkeep import Upkeep
 
-        return Upkeep(self.scenarios, self.cohorts, self.records, self.machines, self.clock)
+        relocations = Relocations(self.records, self.cohorts, self.engine)
+        return Upkeep(self.scenarios, self.cohorts, self.records, self.machines, relocations, self.clock)
 
 
 _clock: Clock = SystemClock()

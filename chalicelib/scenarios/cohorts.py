@@ -8,7 +8,6 @@ tests/pure/test_join_protocol.py runs this code under crashes at every step.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from chalicelib.kernel.ids import CohortId, ScenarioId
@@ -91,24 +90,27 @@ class Cohorts:
     def start(self, name: CohortId, now: datetime) -> bool:
         """Start the execution of a cohort unless it runs or is too far off; say whether it is started now."""
         header = self._records.cohort(name)
-        if header is None or header.state is CohortState.ENDED or header.is_started or header.at_due - now > INSIDE:
+        if header is None or header.state is CohortState.ENDED or header.is_started or header.hold or header.at_due - now > INSIDE:
             return False
-        self._launch(header)
+        self._launch(header, now)
         return True
+
+    def park(self, header: Cohort, **values: object) -> bool:
+        """Take a cohort from whatever execution acts for it; that one is told to stop. False when somebody was faster.
+
+        Whoever starts it next starts one of another name, so a cohort that is not started never has one under way.
+        """
+        return self._records.set_cohort(header, **{"run": header.run + 1, "is_started": False, "events": 0, **values})
 
     def start_again(self, header: Cohort, now: datetime, **values: object) -> bool:
         """Give a cohort a new execution; whatever acts for it by an older one is told to stop. False when somebody was faster.
 
         values: more of the header to change with it.
         """
-        fresh = replace(header, run=header.run + 1, is_started=False)
-        changes = {"run": fresh.run, "is_started": False, "events": 0, "hold": "", "began_at": None, **values}
-        if not self._records.set_cohort(header, **changes):
-            return False
-        return self.start(fresh.cohort_id, now)
+        return self.park(header, **{"hold": "", **values}) and self.start(header.cohort_id, now)
 
-    def _launch(self, header: Cohort) -> None:
+    def _launch(self, header: Cohort, now: datetime) -> None:
         execution = f"{header.cohort_id}-r{header.run}" if header.run else str(header.cohort_id)
         data = {"cohort": header.cohort_id, "due": f"{header.at_due:%Y-%m-%dT%H:%M:%SZ}", "run": header.run}
         self._machines.start(machine_name(settings().stage, header.scenario_id, header.version), execution, data)
-        self._records.set_cohort(header, is_started=True)
+        self._records.set_cohort(header, is_started=True, began_at=now)

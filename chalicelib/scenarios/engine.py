@@ -7,7 +7,7 @@ MiniStack, and a rehearsal in memory (rehearsal.py), which differ in the records
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +17,14 @@ from chalicelib.kernel.facts import Fact, ReplyToken
 from chalicelib.observability import count, warning
 from chalicelib.scenarios.asl import GO_PARK, GO_STOP
 from chalicelib.scenarios.cohorts import INSIDE, Cohorts
-from chalicelib.scenarios.graph import SendNode, is_timed, main_exit, reached_at
+from chalicelib.scenarios.graph import ActionNode, SendNode, is_timed, main_exit, reached_at
 from chalicelib.scenarios.model import (
     INLINE,
     Cohort,
     Enrollment,
     EnrollmentStatus,
     Move,
+    ScenarioHead,
     ScenarioState,
     Version,
     visit_of,
@@ -36,6 +37,9 @@ from chalicelib.scenarios.records import Records
 _EVENTS_A_NODE, _EVENTS_A_SHARD, _EVENTS_A_CALL, _EVENTS_TO_BEGIN = 13, 6, 7, 12
 # AWS ends an execution at 25,000 events. The longest step of ten million people takes 400 calls (engines.md 1.5).
 HAND_OVER_EVENTS = 12_000
+
+
+Tell = Callable[[list[Fact]], None]
 
 
 class Engine:
@@ -59,7 +63,7 @@ class Engine:
     def gate(self, name: str, run: int) -> dict[str, Any]:
         """Close a cohort that is due and say where it stands; park while its scenario is paused, stop for another run."""
         header = self._header(name)
-        standing = self._standing(header, run)
+        standing = standing_of(header, self._records.head(header.scenario_id), run)
         if standing:
             return self._stand(header, standing, header.at_due)
         # Closed before the hints are listed: see cohorts.py.
@@ -68,8 +72,7 @@ class Engine:
         if not shards:
             self._records.end_cohort(header)
             return self._answer(header, GO_STOP, header.at_due, [])
-        events = _EVENTS_TO_BEGIN + _EVENTS_A_SHARD * len(shards)
-        self._records.set_cohort(header, began_at=header.at_due, events=events, hold="", progress_at=self._clock.now())
+        self._records.set_cohort(header, events=_EVENTS_TO_BEGIN, progress_at=self._clock.now())
         return self._answer(header, header.at_node, header.at_due, shards)
 
     def page(self, name: str, run: int, node_id: str, due: datetime, shard: int, cursor: str) -> tuple[str, int, list[Fact]]:
@@ -78,7 +81,8 @@ class Engine:
         Raises Halt when the cohort must stand still: paused, parked, taken over.
         """
         header = self._header(name)
-        if self._standing(header, run) or header.hold:
+        head = self._records.head(header.scenario_id)
+        if standing_of(header, head, run):
             raise Halt
         version = self.version(header.scenario_id, header.version)
         found, following = self._records.members(name, shard, cursor, self._records.page)
@@ -87,13 +91,16 @@ class Engine:
         ours = [one for one in found if _is_member(one, name, visit)]
         # Claimed by an earlier try of this page that may not have come to freeze, and gone on since by a reaction or an exit.
         owed = [one for one in found if one.row.claim == batch_id and one.row.last == visit and one.row.cohort != name]
-        task = Task(version, node_id, due, name, batch_id, skip="paused" if header.skip_until and due < header.skip_until else "")
+        skips = head is not None and head.skipped is not None and head.skipped[0] <= due < head.skipped[1]
+        task = Task(version, node_id, due, name, batch_id, skip="paused" if skips else "")
         try:
             outcome = self._nodes.do(task, ours, owed)
         except NotFoundError as error:
             self.hold(header, f"{error.code}: {', '.join(str(value) for value in error.details.values())}")
             raise Halt from error
         self._leave(version, task, outcome.leavers)
+        if following:
+            self._records.set_cohort(header, progress_at=self._clock.now())  # a long step is no overdue one
         return following, len(ours) - len(outcome.leavers) - outcome.gone, outcome.facts
 
     def advance(
@@ -104,8 +111,9 @@ class Engine:
         shards: what became of each shard's pages (`stayed`, `calls`, `halted`); None where a node lets nobody leave.
         """
         header = self._header(name)
-        standing = self._standing(header, run)
+        standing = standing_of(header, self._records.head(header.scenario_id), run)
         if standing == GO_STOP or (shards is not None and any(shard.get("halted") for shard in shards)):
+            # Halted by a pause that is over by now: the node is not done, another execution takes it up.
             return self._stand(header, standing or GO_PARK, header.at_due)
         version = self.version(header.scenario_id, header.version)
         target = main_exit(version.graph.node(node_id))
@@ -130,7 +138,7 @@ class Engine:
         """Let a cohort stand still until somebody has seen to what is missing; the reconciler tries it again every hour."""
         count("CohortsParked")
         warning("a cohort is parked", cohort=header.cohort_id, reason=reason)
-        self._records.set_cohort(header, is_started=False, hold=reason)
+        self._cohorts.park(header, hold=reason)
 
     def _header(self, name: str) -> Cohort:
         header = self._records.cohort(name)
@@ -138,17 +146,24 @@ class Engine:
             raise NotFoundError("cohort.unknown", cohort=name)
         return header
 
-    def _standing(self, header: Cohort, run: int) -> str:
-        """Return `#stop` for an execution that another one has replaced or that was called off, `#park` in a pause, else ""."""
-        head = self._records.head(header.scenario_id)
-        if header.run != run or head is None or head.state is ScenarioState.STOPPED:
-            return GO_STOP
-        return GO_PARK if head.state is ScenarioState.PAUSED else ""
-
     def _stand(self, header: Cohort, go: str, due: datetime) -> dict[str, Any]:
-        if go == GO_PARK:
-            self._records.set_cohort(header, is_started=False)
+        if go == GO_PARK and self._cohorts.park(header):
+            head = self._records.head(header.scenario_id)
+            if head is not None and head.state is ScenarioState.ACTIVE:
+                # Resumed meanwhile: either whoever resumes sees it parked, or it is seen here that he has.
+                self._cohorts.start(header.cohort_id, self._clock.now())
         return self._answer(header, go, due, [])
+
+    def finish(self, header: Cohort, ones: Sequence[Enrollment]) -> None:
+        """Answer for those whom a cohort has claimed where it stands, when its pages will not run again."""
+        version = self.version(header.scenario_id, header.version)
+        visit = visit_of(header.at_node, header.at_due)
+        owed: dict[str, list[Enrollment]] = {}
+        for one in ones:
+            if one.row.last == visit and one.row.claim:
+                owed.setdefault(one.row.claim, []).append(one)
+        for batch_id, claimed in owed.items():
+            self._nodes.do(Task(version, header.at_node, header.at_due, header.cohort_id, batch_id), [], claimed)
 
     def _answer(self, header: Cohort, go: str, due: datetime, shards: list[int]) -> dict[str, Any]:
         at = f"{aware(due):%Y-%m-%dT%H:%M:%SZ}"
@@ -167,11 +182,16 @@ class Engine:
 
     # One person, at once ---------------------------------------------------------------------------------------------------
 
-    def walk(self, one: Enrollment, reply: ReplyToken | None) -> list[Fact]:
-        """Take a fresh enrollment from node to node until it waits or ends; goes on where an earlier try stopped."""
+    def walk(self, one: Enrollment, reply: ReplyToken | None, tell: Tell | None = None) -> list[Fact]:
+        """Take a fresh enrollment from node to node until it waits or ends; goes on where an earlier try stopped.
+
+        tell: hears what an action brought about before the person goes on, so that a crash cannot lose it. Returns what
+        nobody was told.
+        """
         version = self.version(one.scenario_id, one.version)
         due = one.entered_at.replace(second=0, microsecond=0)
         node_id, facts = one.at_node, list[Fact]()
+        tell = tell or facts.extend
         while True:
             node = version.graph.node(node_id)
             batch_id = f"{one.row.pk}|{one.row.sk}|{one.run}|{visit_of(node_id, due)}"
@@ -189,11 +209,14 @@ class Engine:
                 # Claimed and frozen: the reconciler sends it once LINE takes messages again; the person goes on meanwhile.
                 warning("a message waits until sending is possible again", scenario_id=one.scenario_id, reason=error.reason)
                 outcome = Outcome()
-            facts += outcome.facts
+            if outcome.facts:
+                tell(outcome.facts)
             if outcome.gone:
                 return facts
-            if isinstance(node, SendNode):
-                one, reply = self._records.read_again(one), None  # a reply token answers once
+            if isinstance(node, SendNode | ActionNode):
+                # Claimed, or changed by what followed from an action.
+                one = self._records.read_again(one)
+                reply = None if isinstance(node, SendNode) else reply  # a reply token answers once
                 if one.row.status != EnrollmentStatus.ACTIVE:
                     return facts
             leaving = [Leaving(one, left.target, left.at, left.why) for left in outcome.leavers]
@@ -209,8 +232,14 @@ class Halt(Exception):  # noqa: N818 - no error: the cohort stands still
     """The cohort is not to go on with this page; where it stands is kept."""
 
 
+def standing_of(header: Cohort, head: ScenarioHead | None, run: int) -> str:
+    """Return `#stop` for an execution that another one has replaced or that was called off, `#park` in a pause, else ""."""
+    if header.run != run or head is None or head.state is ScenarioState.STOPPED:
+        return GO_STOP
+    return GO_PARK if head.state is ScenarioState.PAUSED else ""
+
+
 def _is_member(one: Enrollment, cohort: str, visit: str) -> bool:
     """Say whether an enrollment is in a cohort now: still to be done, or done by an earlier try of the same page."""
-    if one.row.cohort != cohort:
-        return False
-    return one.row.status == EnrollmentStatus.ACTIVE or one.row.last == visit
+    row = one.row
+    return row.cohort == cohort and (row.status == EnrollmentStatus.ACTIVE or row.last == visit)

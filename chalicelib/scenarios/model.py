@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from chalicelib.delivery.model import Row
@@ -37,7 +38,8 @@ class Relocation:
 class ScenarioHead:
     """A scenario's name and state. version: the published one, 0 for none; draft: what is being drawn.
 
-    paused_at: since when nothing moves. moves: by version, where its people are to go.
+    paused_at: since when nothing moves. resumes_at: everybody's waits are being put off by the pause until then. skipped: the
+    pause whose messages are left out. moves: by version, where its people are to go.
     """
 
     scenario_id: ScenarioId
@@ -49,6 +51,8 @@ class ScenarioHead:
     pause_reason: str = ""
     paused_at: datetime | None = None
     moves: Mapping[int, Relocation] = field(default_factory=dict)
+    resumes_at: datetime | None = None
+    skipped: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +132,9 @@ class CohortState(StrEnum):
 class Cohort:
     """Everyone who must do a node of a version at an instant. at_node, at_due: where it stands now.
 
-    run: number of the execution that may act for it; a call of any other is told to stop. began_at: logical begin of that
-    run; events: what its history holds so far, estimated. hold: why it is parked. skip_until: what is due before is left
-    out. progress_at: the last sign of life, by the machine's clock.
+    run: number of the execution that may act for it; a call of any other is told to stop. is_started: whether that one was
+    started; began_at: when; events: what its history holds so far, estimated. hold: why nobody may start it but who mends
+    it. shifted: the end of the last pause by which it was put off. progress_at: the last sign of life.
     """
 
     cohort_id: CohortId
@@ -147,8 +151,16 @@ class Cohort:
     began_at: datetime | None = None
     events: int = 0
     hold: str = ""
-    skip_until: datetime | None = None
+    shifted: datetime | None = None
     progress_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A cohort that does not move by itself. why: `overdue`, `held`, `paused` or `far` (started when it has come near)."""
+
+    cohort: Cohort
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +177,7 @@ def minute(moment: datetime) -> str:
     return aware(moment).strftime("%Y%m%d%H%M")
 
 
+@lru_cache(maxsize=4096)  # asked of every member of a page, and all of them have the same few
 def from_minute(text: str) -> datetime:
     """Return the instant of `minute`."""
     return datetime.strptime(text, "%Y%m%d%H%M").replace(tzinfo=UTC)

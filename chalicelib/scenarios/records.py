@@ -241,6 +241,15 @@ class TableRecords:
         given = (node, *([note] if note else []))
         self._database.execute([Statement(text, (*given, one.row.pk, one.row.sk, one.row.cohort, one.run))])
 
+    def forget_ways(self, ones: Sequence[Enrollment]) -> None:
+        """Empty what enrollments tell of a person: his path, what he reacted to, what the trigger brought."""
+        text = (
+            f'UPDATE "{settings().engine_table}" SET "path"=? SET "responses"=? SET "events"=? SET "data"=? '
+            'WHERE pk=? AND sk=? AND "status"<>?'
+        )
+        active = str(EnrollmentStatus.ACTIVE)
+        self._database.execute([Statement(text, ({}, {}, {}, {}, one.row.pk, one.row.sk, active)) for one in ones])
+
     def note_response(self, one: Enrollment, key: str, text: str) -> None:
         """Note a reaction; see Records."""
         path = f'"responses"."{key}"'
@@ -305,10 +314,17 @@ class TableRecords:
         return _cohort(item) if item else None
 
     def live_cohorts(self, scenario_id: str) -> list[Cohort]:
-        """Return the cohorts of a scenario that have not ended."""
-        names = [item["sk"] for item in self._database.query(settings().engine_table, f"LIVE#{scenario_id}")]
+        """Return the cohorts of a scenario that have not ended, by name."""
+        return self.live_page(scenario_id, "", 0)[0]
+
+    def live_page(self, scenario_id: str, after: str, most: int) -> tuple[list[Cohort], str]:
+        """Return so many live cohorts that follow a name, all for 0, and the next page's cursor, "" after the last."""
+        items = self._database.query(settings().engine_table, f"LIVE#{scenario_id}", after=after, limit=most)
+        names = [item["sk"] for item in items]
         found = self._database.get_many(settings().engine_table, [(f"COH#{name}", "#") for name in names])
-        return [_cohort(item) for item in found.values() if item["state"] != CohortState.ENDED]
+        cohorts = [_cohort(found[f"COH#{name}", "#"]) for name in names if (f"COH#{name}", "#") in found]
+        following = names[-1] if most and len(names) == most else ""
+        return [cohort for cohort in cohorts if cohort.state is not CohortState.ENDED], following
 
     def close_cohort(self, name: str) -> None:
         """Let nobody join any more; nothing when it is closed already."""
@@ -385,6 +401,6 @@ def _cohort(item: Mapping[str, Any]) -> Cohort:
         began_at=_instant(item, "began_at"),
         events=item.get("events", 0),
         hold=item.get("hold", ""),
-        skip_until=_instant(item, "skip_until"),
+        shifted=_instant(item, "shifted"),
         progress_at=_instant(item, "progress_at"),
     )

@@ -26,6 +26,8 @@ class ScenarioItem(ConfigItem):
     pause_reason = UnicodeAttribute(default="")
     paused_at = UnicodeAttribute(default="")
     moves = JSONAttribute(default=dict)
+    resumes_at = UnicodeAttribute(default="")
+    skipped = UnicodeAttribute(default="")
 
 
 class VersionItem(ConfigItem):
@@ -48,6 +50,8 @@ def _head(item: ScenarioItem) -> ScenarioHead:
         item.pause_reason,
         from_text(item.paused_at) if item.paused_at else None,
         moves,
+        from_text(item.resumes_at) if item.resumes_at else None,
+        (from_text(item.skipped.split()[0]), from_text(item.skipped.split()[1])) if item.skipped else None,
     )
 
 
@@ -64,6 +68,8 @@ def put_head(head: ScenarioHead) -> bool:
         pause_reason=head.pause_reason,
         paused_at=to_text(head.paused_at) if head.paused_at else "",
         moves={str(number): {"to": move.to_version, "mapping": dict(move.mapping)} for number, move in head.moves.items()},
+        resumes_at=to_text(head.resumes_at) if head.resumes_at else "",
+        skipped=" ".join(to_text(moment) for moment in head.skipped) if head.skipped else "",
     )
     condition = ScenarioItem.pk.does_not_exist() if head.revision == 1 else ScenarioItem.revision == head.revision - 1
     return saved(item, condition)

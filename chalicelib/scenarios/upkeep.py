@@ -7,55 +7,55 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
+from chalicelib.kernel.clock import Clock, from_text
+from chalicelib.kernel.errors import ConflictError, DomainError, NotFoundError
 from chalicelib.observability import gauge, warning
 from chalicelib.ports.machines import Machines
 from chalicelib.scenarios import table
 from chalicelib.scenarios.asl import machine_name
-from chalicelib.scenarios.cohorts import Cohorts
-from chalicelib.scenarios.graph import EndNode, WaitNode, is_timed, wait_ends
-from chalicelib.scenarios.model import (
-    Cohort,
-    CohortState,
-    EnrollmentStatus,
-    Move,
-    Relocation,
-    ScenarioHead,
-    ScenarioState,
-    visit_of,
-)
+from chalicelib.scenarios.cohorts import INSIDE, Cohorts
+from chalicelib.scenarios.graph import WaitForResponseNode, WaitNode, is_timed
+from chalicelib.scenarios.model import Cohort, CohortState, EnrollmentStatus, Relocation, ScenarioHead, ScenarioState, Standing
 from chalicelib.scenarios.records import TableRecords
+from chalicelib.scenarios.relocation import Relocations, put_off
 from chalicelib.scenarios.service import Scenarios
 from chalicelib.settings import settings
 
 _OVERDUE = {CohortState.OPEN: timedelta(minutes=10), CohortState.CLOSED: timedelta(hours=1)}
-_DAY = timedelta(days=1)
+# A message about a person may lie in a queue for fourteen days, and may still bring him into the version of then.
+_KEEP_MACHINES = timedelta(days=15)
+_COHORTS_A_STEP = 50
 ResumeMode = Literal["now", "shift", "skip"]
 Step = dict[str, Any]
 
 
 class Upkeep:
-    """Looks after what is under way. Long work goes step by step through the work queue."""
+    """Looks after what is under way. Long work goes step by step through the work queue (`do`)."""
 
-    def __init__(self, scenarios: Scenarios, cohorts: Cohorts, records: TableRecords, machines: Machines, clock: Clock) -> None:
+    def __init__(
+        self,
+        scenarios: Scenarios,
+        cohorts: Cohorts,
+        records: TableRecords,
+        machines: Machines,
+        relocations: Relocations,
+        clock: Clock,
+    ) -> None:
         self._scenarios = scenarios
         self._cohorts = cohorts
         self._records = records
         self._machines = machines
+        self._relocations = relocations
         self._clock = clock
 
-    # Pause and resume --------------------------------------------------------------------------------------------------------
+    # Orders ------------------------------------------------------------------------------------------------------------------
 
     def pause(self, scenario_id: str, reason: str = "") -> ScenarioHead:
         """Park a scenario: nobody enters, nothing leaves, everybody keeps his place. Raises ConflictError."""
         head = self._scenarios.get(scenario_id)
         if head.state is not ScenarioState.ACTIVE:
             raise ConflictError("scenario.not_active")
-        now = self._clock.now()
-        return self._scenarios.keep(
-            replace(head, state=ScenarioState.PAUSED, revision=head.revision + 1, pause_reason=reason, paused_at=now)
-        )
+        return self._keep(head, state=ScenarioState.PAUSED, pause_reason=reason, paused_at=self._clock.now())
 
     def pause_for(self, cohort_name: str, reason: str) -> None:
         """Park the scenario of a cohort because nothing can be sent at all (LINE's month is used up); a person resumes it."""
@@ -63,58 +63,101 @@ class Upkeep:
         if header is not None and self._scenarios.get(header.scenario_id).state is ScenarioState.ACTIVE:
             self.pause(header.scenario_id, reason)
 
-    def resume(self, scenario_id: str, mode: ResumeMode = "now") -> ScenarioHead:
-        """Go on where everybody stands. Raises ConflictError(`scenario.not_paused`).
+    def resume(self, scenario_id: str, mode: ResumeMode = "now") -> tuple[ScenarioHead, list[Step]]:
+        """Go on where everybody stands; the steps start everybody. Raises ConflictError(`scenario.not_paused`).
 
-        mode: what became due in the pause leaves `now`; or everything is put off by the pause (`shift`, by whole days where a
-        clock time is waited for); or what became due is left out (`skip`).
+        mode: what became due in the pause leaves `now`; or what it would have sent is left out (`skip`); or every wait is put
+        off by the pause (`shift`, to the next clock time and weekday that it waits for), and the scenario is active after that.
         """
         head = self._scenarios.get(scenario_id)
         if head.state is not ScenarioState.PAUSED:
             raise ConflictError("scenario.not_paused")
         now = self._clock.now()
-        # Their times first: when this stops half-way the scenario is still paused, and the same call goes on.
-        for cohort in self._records.live_cohorts(scenario_id):
-            self._retime(cohort, head.paused_at or now, now, mode)
-        active = self._scenarios.keep(
-            replace(head, state=ScenarioState.ACTIVE, revision=head.revision + 1, pause_reason="", paused_at=None)
-        )
-        for cohort in self._records.live_cohorts(scenario_id):
-            if cohort.at_due <= now or not cohort.is_started:
-                self._cohorts.start_again(cohort, now)
-        self._scenarios.arm(active)
-        return active
-
-    def _retime(self, cohort: Cohort, paused_at: datetime, now: datetime, mode: ResumeMode) -> None:
-        mark = f"{mode} {paused_at:%Y%m%d%H%M%S}"  # the same pause changes a cohort once
-        if cohort.hold == mark or mode == "now":
-            return
-        if mode == "skip":
-            if cohort.at_due <= now:
-                self._records.set_cohort(cohort, skip_until=now)
-            return
-        version = self._records.version(cohort.scenario_id, cohort.version)
-        node = version.graph.nodes[cohort.at_node] if version else None
-        length = now - paused_at
-        if isinstance(node, WaitNode) or is_timed(node) if node else False:
-            length = -(-length // _DAY) * _DAY if getattr(node, "at", "") else length
-        # A new run: the execution that sleeps until the old instant is told to stop when it wakes.
-        self._records.set_cohort(cohort, at_due=cohort.at_due + length, run=cohort.run + 1, is_started=False, hold=mark)
-
-    # Calling off -------------------------------------------------------------------------------------------------------------
+        since = head.paused_at or now
+        if mode == "shift" or head.resumes_at:  # once begun it is carried through
+            kept = head if head.resumes_at else self._keep(head, resumes_at=now)
+            return kept, [_cohorts_step(scenario_id, "shift")]
+        return self._go_on(head, skipped=(since, now) if mode == "skip" else head.skipped)
 
     def stop(self, scenario_id: str, reason: str = "") -> tuple[ScenarioHead, list[Step]]:
         """Call a scenario off for good: from now on nothing leaves; the steps take everybody out, page by page."""
         head = self._scenarios.get(scenario_id)
         if head.state not in (ScenarioState.ACTIVE, ScenarioState.PAUSED):
             raise ConflictError("scenario.not_active")
-        stopped = self._scenarios.keep(
-            replace(head, state=ScenarioState.STOPPED, revision=head.revision + 1, pause_reason=reason, paused_at=None)
-        )
-        return stopped, self._steps("scenario_stop_page", scenario_id, None)
+        stopped = self._keep(head, state=ScenarioState.STOPPED, pause_reason=reason, paused_at=None, resumes_at=None)
+        return stopped, [_cohorts_step(scenario_id, "stop")]
 
-    def stop_page(self, name: str, shard: int, cursor: str) -> list[Step]:
-        """Take one page of a cohort out of a scenario that was called off; return the step that follows."""
+    def relocate(self, scenario_id: str, from_version: int, mapping: Mapping[str, str]) -> tuple[ScenarioHead, list[Step]]:
+        """Move everybody in flight on a version to the current one, by node id or as `mapping` says ("" is the exit).
+
+        Raises InvalidError(`scenario.nodes_unmapped`) with the nodes of the old version that the new one lacks.
+        """
+        head = self._scenarios.get(scenario_id)
+        self._relocations.check(head, from_version, mapping)
+        kept = self._keep(head, moves={**head.moves, from_version: Relocation(head.version, dict(mapping))})
+        return kept, [_cohorts_step(scenario_id, "move")]
+
+    def _keep(self, head: ScenarioHead, **changes: Any) -> ScenarioHead:
+        return self._scenarios.keep(replace(head, revision=head.revision + 1, **changes))
+
+    def _go_on(self, head: ScenarioHead, **changes: Any) -> tuple[ScenarioHead, list[Step]]:
+        active = self._keep(head, state=ScenarioState.ACTIVE, pause_reason="", paused_at=None, resumes_at=None, **changes)
+        self._scenarios.arm(active)
+        return active, [_cohorts_step(head.scenario_id, "start")]
+
+    # Steps -------------------------------------------------------------------------------------------------------------------
+
+    def do(self, step: Step) -> list[Step]:
+        """Do one step; return those that follow. Harmless when it is done again, or too late."""
+        match step["op"]:
+            case "scenario_cohorts":
+                return self._for_cohorts(step)
+            case "scenario_stop_page":
+                return self._stop_page(step["cohort"], step["shard"], step["cursor"])
+            case "scenario_move_page":
+                return self._move_page(step)
+            case unknown:
+                raise DomainError("step.unknown", op=unknown)
+
+    def _for_cohorts(self, step: Step) -> list[Step]:
+        """Do what was ordered with some of a scenario's live cohorts."""
+        head, what = self._scenarios.get(step["scenario_id"]), step["what"]
+        if what == "shift" and (head.state is not ScenarioState.PAUSED or head.resumes_at is None):
+            return []
+        found, following = self._records.live_page(head.scenario_id, step["after"], _COHORTS_A_STEP)
+        steps = [more for cohort in found for more in self._for_cohort(what, head, cohort)]
+        if following:
+            return [*steps, {**step, "after": following}]
+        return self._go_on(head)[1] if what == "shift" else steps
+
+    def _for_cohort(self, what: str, head: ScenarioHead, cohort: Cohort) -> list[Step]:
+        if what == "stop" and head.state is ScenarioState.STOPPED:
+            return [_first_page("scenario_stop_page", cohort)]
+        if what == "move" and cohort.version in head.moves:
+            return [_first_page("scenario_move_page", cohort)]
+        if what == "shift":
+            self._shift(head, cohort)
+        if what == "start" and head.state is ScenarioState.ACTIVE and cohort.version not in head.moves:
+            self._start(cohort, self._clock.now())
+        return []
+
+    def _start(self, cohort: Cohort, now: datetime) -> bool:
+        """Start a cohort unless it is under way; one that was held gets another try."""
+        return self._cohorts.start_again(cohort, now) if cohort.hold else self._cohorts.start(cohort.cohort_id, now)
+
+    def _shift(self, head: ScenarioHead, cohort: Cohort) -> None:
+        version = self._records.version(cohort.scenario_id, cohort.version)
+        node = version.graph.nodes[cohort.at_node] if version else None
+        if head.resumes_at is None or head.paused_at is None or cohort.shifted == head.resumes_at:
+            return
+        if not isinstance(node, WaitNode | WaitForResponseNode) or not is_timed(node):
+            return  # what is no wait was due and is done at once; a person's own date does not move
+        later = put_off(node, cohort.at_due, head.resumes_at - head.paused_at)
+        # The execution that sleeps until the old instant is told to stop when it wakes.
+        self._cohorts.park(cohort, at_due=later, shifted=head.resumes_at)
+
+    def _stop_page(self, name: str, shard: int, cursor: str) -> list[Step]:
+        """Take one page of a cohort out of a scenario that was called off."""
         header = self._records.cohort(name)
         if header is None or self._scenarios.get(header.scenario_id).state is not ScenarioState.STOPPED:
             return []
@@ -123,74 +166,25 @@ class Upkeep:
         self._records.end_enrollments(ours, EnrollmentStatus.EXITED, "stopped", self._clock.now(), in_cohort=False)
         return self._next_page("scenario_stop_page", header, shard, following)
 
-    # To another version ------------------------------------------------------------------------------------------------------
-
-    def relocate(self, scenario_id: str, from_version: int, mapping: Mapping[str, str]) -> tuple[ScenarioHead, list[Step]]:
-        """Move everybody in flight on a version to the current one, by node id or as `mapping` says ("" is the exit).
-
-        Raises InvalidError(`scenario.nodes_unmapped`) with the nodes of the old version that the new one lacks.
-        """
-        head = self._scenarios.get(scenario_id)
-        old = self._records.version(scenario_id, from_version)
-        new = self._records.version(scenario_id, head.version)
-        if old is None or new is None or from_version >= head.version:
-            raise NotFoundError("scenario.version_unknown", scenario_id=scenario_id, version=from_version)
-        missing = [
-            node_id
-            for node_id in old.graph.nodes
-            if node_id not in mapping and node_id not in new.graph.nodes and not isinstance(old.graph.nodes[node_id], EndNode)
-        ]
-        unknown = [target for target in mapping.values() if target and target not in new.graph.nodes]
-        if missing or unknown:
-            raise InvalidError("scenario.nodes_unmapped", missing=missing or ["-"], known=unknown or ["-"])
-        moves = {**head.moves, from_version: Relocation(head.version, dict(mapping))}
-        kept = self._scenarios.keep(replace(head, moves=moves, revision=head.revision + 1))
-        return kept, self._steps("scenario_move_page", scenario_id, from_version)
-
-    def move_page(self, name: str, shard: int, cursor: str) -> list[Step]:
-        """Move one page of a cohort to the version that was ordered; return the step that follows."""
-        header = self._records.cohort(name)
+    def _move_page(self, step: Step) -> list[Step]:
+        """Move one page of a cohort to the version that was ordered."""
+        header = self._records.cohort(step["cohort"])
         head = self._scenarios.get(header.scenario_id) if header else None
-        if header is None or head is None or header.version not in head.moves:
+        if header is None or head is None or header.version not in head.moves or header.state is CohortState.ENDED:
             return []
         order = head.moves[header.version]
-        mark = f"moves to v{order.to_version}"
-        if header.hold != mark:
-            # Nobody joins it any more, and whatever execution acts for it is told to stop.
-            self._records.close_cohort(name)
-            self._records.set_cohort(header, run=header.run + 1, is_started=True, hold=mark)
-            header = self._records.cohort(name) or header
-        new = self._records.version(header.scenario_id, order.to_version)
-        if new is None:
-            return []
-        found, following = self._records.members(name, shard, cursor, self._records.page)
-        ours = [one for one in found if one.row.cohort == name and one.row.status == EnrollmentStatus.ACTIVE]
-        target = order.mapping.get(header.at_node, header.at_node)
-        now = self._clock.now()
-        if not target or target not in new.graph.nodes:
-            self._records.end_enrollments(ours, EnrollmentStatus.EXITED, "version_moved", now, in_cohort=True)
-            return self._next_page("scenario_move_page", header, shard, following)
-        groups: dict[datetime, list[Move]] = {}
-        node = new.graph.nodes[target]
-        for one in ours:
-            # The wait of the new version counts from where his own wait began.
-            due = max(wait_ends(node, one.last_due), now) if is_timed(node) else max(header.at_due, now)  # type: ignore[arg-type]
-            note = f"moved {target} version {order.to_version}"
-            groups.setdefault(due, []).append(Move(one, visit_of(header.at_node, header.at_due), note))
-        for due, moves in groups.items():
-            self._cohorts.move(moves, order.to_version, target, due, now)
-        return self._next_page("scenario_move_page", header, shard, following)
-
-    def _steps(self, op: str, scenario_id: str, version: int | None) -> list[Step]:
-        cohorts = self._records.live_cohorts(scenario_id)
-        return [_first_step(op, cohort) for cohort in cohorts if version in (None, cohort.version)]
+        moved = self._relocations.move_page(header, order, step["shard"], step["cursor"], self._clock.now())
+        # An execution that had begun this page may have come between: whom it has acted on is moved as he stands now.
+        return [step] if moved is None else self._next_page("scenario_move_page", header, step["shard"], moved)
 
     def _next_page(self, op: str, header: Cohort, shard: int, following: str) -> list[Step]:
         if following:
             return [{"op": op, "cohort": header.cohort_id, "shard": shard, "cursor": following}]
         if shard + 1 < header.shards:
             return [{"op": op, "cohort": header.cohort_id, "shard": shard + 1, "cursor": ""}]
-        self._records.end_cohort(header)
+        fresh = self._records.cohort(header.cohort_id)
+        if fresh is not None:
+            self._records.end_cohort(fresh)
         return []
 
     # Keeping the promise -----------------------------------------------------------------------------------------------------
@@ -198,30 +192,33 @@ class Upkeep:
     def reconcile(self) -> tuple[int, list[Step]]:
         """Start cohorts that nobody moves, and finish what was ordered; return how many, and steps for the work queue."""
         now = self._clock.now()
-        started, steps, overdue, held = 0, list[Step](), 0, 0
+        started, steps, whys = 0, list[Step](), list[str]()
         for head in table.heads():
-            for cohort in self._records.live_cohorts(head.scenario_id):
-                if head.state is ScenarioState.STOPPED:
-                    steps.append(_first_step("scenario_stop_page", cohort))
-                elif cohort.version in head.moves:
-                    steps.append(_first_step("scenario_move_page", cohort))
-                elif head.state is ScenarioState.ACTIVE:
-                    late = self._is_overdue(cohort, now)
-                    overdue += late
-                    held += bool(cohort.hold)
-                    if late or not cohort.is_started:
-                        started += (
-                            self._cohorts.start_again(cohort, now)
-                            if late or cohort.hold
-                            else self._cohorts.start(cohort.cohort_id, now)
-                        )
-        gauge("CohortsOverdue", overdue)
-        gauge("CohortsHeld", held)
+            live = self._records.live_cohorts(head.scenario_id)
+            if head.resumes_at is not None:
+                steps.append(_cohorts_step(head.scenario_id, "shift"))
+            if head.state is ScenarioState.STOPPED and live:
+                steps.append(_cohorts_step(head.scenario_id, "stop"))
+            if any(cohort.version in head.moves for cohort in live):
+                steps.append(_cohorts_step(head.scenario_id, "move"))
+            if head.state is not ScenarioState.ACTIVE:
+                continue
+            for cohort in live:
+                why = why_standing(head, cohort, now)
+                whys.append(why)
+                if cohort.version in head.moves or why == "far":
+                    continue
+                started += self._cohorts.start_again(cohort, now) if why == "overdue" else self._start(cohort, now)
+        gauge("CohortsOverdue", whys.count("overdue"))
+        gauge("CohortsHeld", whys.count("held"))
         return started, steps
 
-    def _is_overdue(self, cohort: Cohort, now: datetime) -> bool:
-        alive = max(cohort.at_due, cohort.progress_at or cohort.at_due)
-        return cohort.is_started and alive < now - _OVERDUE.get(cohort.state, timedelta(0))
+    def standing(self) -> list[Standing]:
+        """Return the cohorts that do not move by themselves at this moment, by scenario and name."""
+        now = self._clock.now()
+        found = [(head, cohort) for head in table.heads() for cohort in self._records.live_cohorts(head.scenario_id)]
+        whys = ((cohort, why_standing(head, cohort, now)) for head, cohort in found)
+        return [Standing(cohort, why) for cohort, why in whys if why]
 
     def plan(self) -> int:
         """Once a day: start what has come near enough, and delete the machines of versions in which nobody is left."""
@@ -230,15 +227,19 @@ class Upkeep:
         for head in table.heads():
             live = self._records.live_cohorts(head.scenario_id)
             if head.state is ScenarioState.ACTIVE:
-                started += sum(self._cohorts.start(cohort.cohort_id, now) for cohort in live if not cohort.is_started)
+                waiting = [cohort for cohort in live if not cohort.is_started and cohort.version not in head.moves]
+                started += sum(self._cohorts.start(cohort.cohort_id, now) for cohort in waiting)
             self._tidy(head, {cohort.version for cohort in live}, now)
         return started
 
     def _tidy(self, head: ScenarioHead, in_use: set[int], now: datetime) -> None:
-        for version in table.versions(head.scenario_id):
+        versions = table.versions(head.scenario_id)
+        followed_at = {version["version"] - 1: from_text(version["published_at"]) for version in versions}
+        for version in versions:
             number = version["version"]
-            is_current = number == head.version and head.state is not ScenarioState.STOPPED
-            if is_current or version["ended_at"] or number in in_use:
+            left_at = followed_at.get(number, from_text(version["published_at"]))
+            is_open = number == head.version and head.state is not ScenarioState.STOPPED
+            if is_open or version["ended_at"] or number in in_use or now - left_at < _KEEP_MACHINES:
                 continue
             try:
                 self._machines.delete(machine_name(settings().stage, head.scenario_id, number))
@@ -257,5 +258,21 @@ class Upkeep:
         return sum(self._cohorts.start_again(cohort, now) for cohort in found)
 
 
-def _first_step(op: str, cohort: Cohort) -> Step:
+def why_standing(head: ScenarioHead, cohort: Cohort, now: datetime) -> str:
+    """Return why a live cohort does not move by itself (see Standing); empty when it does."""
+    if head.state is ScenarioState.PAUSED:
+        return "paused"
+    if cohort.hold:
+        return "held"
+    if not cohort.is_started:
+        return "far" if cohort.at_due - now > INSIDE else "overdue"
+    alive = max(cohort.at_due, cohort.progress_at or cohort.at_due)
+    return "overdue" if alive < now - _OVERDUE.get(cohort.state, timedelta(0)) else ""
+
+
+def _cohorts_step(scenario_id: str, what: str) -> Step:
+    return {"op": "scenario_cohorts", "scenario_id": scenario_id, "what": what, "after": ""}
+
+
+def _first_page(op: str, cohort: Cohort) -> Step:
     return {"op": op, "cohort": cohort.cohort_id, "shard": 0, "cursor": ""}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.facts import ReplyToken, Responded
 from chalicelib.kernel.ids import Cid, LineUserId
 from chalicelib.reactions import react
@@ -56,6 +57,11 @@ def crowd(stage: Stage, count: int) -> list[Cid]:
 
 def enrollment(stage: Stage, cid: Cid) -> Any:
     return stage.world.scenario_people.of(cid)[0]
+
+
+def resume(stage: Stage, scenario_id: str, mode: Any = "now") -> None:
+    _, steps = stage.world.upkeep.resume(scenario_id, mode)
+    enqueue(steps, stage.world)
 
 
 def three_days(stage: Stage, **more: Any) -> None:

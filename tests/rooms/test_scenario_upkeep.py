@@ -20,7 +20,22 @@ from chalicelib.scenarios.model import EnrollmentStatus, ScenarioState
 from chalicelib.settings import settings
 from tests.builders import HANAKO, MAIN, TARO, Stage
 from tests.fakes.runner import Runner
-from tests.rooms.journey import END, NOON, answer, crowd, dies, dormant, enrollment, follow, member, rest, say, texts, three_days
+from tests.rooms.journey import (
+    resume,
+    END,
+    NOON,
+    answer,
+    crowd,
+    dies,
+    dormant,
+    enrollment,
+    follow,
+    member,
+    rest,
+    say,
+    texts,
+    three_days,
+)
 
 
 def test_a_pause_parks_everybody_and_resuming_goes_on_from_there(stage: Stage, runner: Runner) -> None:
@@ -32,7 +47,7 @@ def test_a_pause_parks_everybody_and_resuming_goes_on_from_there(stage: Stage, r
     assert texts(stage) == ["a"]
     follow(stage, TARO, "2")
     assert texts(stage, TARO) == []
-    stage.world.upkeep.resume("welcome")
+    resume(stage, "welcome")
     runner.days(0.1)
     assert texts(stage) == ["a", "b"]
     runner.days(30)
@@ -48,7 +63,7 @@ def test_used_up_messages_park_the_scenario_and_nobody_gets_it_twice_after(stage
     assert stage.world.scenarios.get("welcome").state is ScenarioState.PAUSED
     stage.line.problems = []
     runner.days(3)
-    stage.world.upkeep.resume("welcome")
+    resume(stage, "welcome")
     runner.days(30)
     assert [texts(stage, LineUserId(f"U{n:032x}")) for n in range(3)] == [["a", "b", "c"]] * 3
 

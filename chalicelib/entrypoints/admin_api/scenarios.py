@@ -9,6 +9,7 @@ from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoin
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.reactions import react
 from chalicelib.scenarios.model import ScenarioHead
+from chalicelib.scenarios.ready_made import ReadyMade
 
 
 class ScenarioBody(Body, kw_only=True):
@@ -148,7 +149,9 @@ class MoveBody(Body, kw_only=True):
 )  # fmt: skip
 def resume_scenario(call: Call[ResumeBody]) -> ScenarioView:
     """Resume a scenario."""
-    return _view(call.world.upkeep.resume(call.path["scenario_id"], call.body.mode))
+    head, steps = call.world.upkeep.resume(call.path["scenario_id"], call.body.mode)
+    enqueue(steps, call.world)
+    return _view(head)
 
 
 @endpoint(
@@ -179,7 +182,63 @@ def move_scenario(call: Call[MoveBody]) -> ScenarioView:
 )  # fmt: skip
 def enroll_customer(call: Call[None]) -> None:
     """Enroll a person by hand."""
-    facts = call.world.entries.by_hand(
-        call.path["scenario_id"], cid_in(call), f"api|{call.principal.key_id}|{call.idempotency_key}"
+    occurrence = f"api|{call.principal.key_id}|{call.idempotency_key}"
+    call.world.entries.by_hand(call.path["scenario_id"], cid_in(call), occurrence, tell=lambda facts: react(facts, call.world))
+
+
+class ReadyMadeView(View, kw_only=True):
+    """A scenario that comes with the product. needs: what has to be set first; missing_links: links still to be made."""
+
+    ready_id: str
+    name: str
+    purpose: dict[str, str]
+    needs: list[dict[str, str]]
+    links: list[dict[str, str]]
+    missing_links: list[str]
+    templates: list[dict[str, Any]]
+    graph: dict[str, Any]
+
+
+class ReadyMadeList(View, kw_only=True):
+    """All that come with the product."""
+
+    items: list[ReadyMadeView]
+
+
+class DrawBody(Body, kw_only=True):
+    """Under which id (the ready-made one's own if empty), and which LINE account sends (any that reaches the person if empty)."""
+
+    scenario_id: str = ""
+    account: str = ""
+
+
+@endpoint(
+    "GET", "/ready-made-scenarios", scope="scenarios:read", response=ReadyMadeList,
+    summary="シナリオのひな形（目的・必要な設定・文面） / Scenarios that come with the product",
+)  # fmt: skip
+def list_ready_made_scenarios(call: Call[None]) -> ReadyMadeList:
+    """List the ready-made scenarios."""
+    there = {link.link_id for link in call.world.tracking.links()}
+    return ReadyMadeList(items=[_ready_made(found, there) for found in call.world.ready_mades.everyone()])
+
+
+@endpoint(
+    "POST", "/ready-made-scenarios/{ready_id}", scope="scenarios:write", request=DrawBody, response=ScenarioView, status=201,
+    summary="ひな形から下書きと足りないテンプレートを作る（公開はしません） / Make a draft and its templates, publishing nothing",
+)  # fmt: skip
+def draw_ready_made_scenario(call: Call[DrawBody]) -> ScenarioView:
+    """Make a draft of a ready-made scenario."""
+    return _view(call.world.ready_mades.draw(call.path["ready_id"], call.body.scenario_id, call.body.account))
+
+
+def _ready_made(found: ReadyMade, there: set[str]) -> ReadyMadeView:
+    return ReadyMadeView(
+        ready_id=found.ready_id,
+        name=str(found.graph["name"]),
+        purpose=dict(found.purpose),
+        needs=[dict(need) for need in found.needs],
+        links=[dict(link) for link in found.links],
+        missing_links=[link["link_id"] for link in found.links if link["link_id"] not in there],
+        templates=[dict(template) for template in found.templates],
+        graph=dict(found.graph),
     )
-    react(facts, call.world)
