@@ -15,6 +15,8 @@ from chalicelib.kernel.ids import Cid
 from chalicelib.ports.database import Item
 
 PROFILE_SK = "P"
+DONE = "done"  # beside the profile: which of the latest changes of attributes have taken place
+Scalar = str | int | float | bool
 _EMAIL = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\"]+\Z")
 _POSTAL_CODE = re.compile(r"(\d{3})-?(\d{4})\Z")
 _MEMBER_NO = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}\Z")
@@ -59,7 +61,7 @@ class Profile:
     city: str = ""
     address: str = ""
     building: str = ""
-    attributes: dict[str, str | int | float | bool] = field(default_factory=dict)
+    attributes: dict[str, Scalar] = field(default_factory=dict)
 
 
 PROFILE_FIELDS = tuple(entry.name for entry in fields(Profile))

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from chalicelib.customers import table
-from chalicelib.customers.model import PROFILE_SK, Customer, DeliveryChannel, customer_of
+from chalicelib.customers.model import DONE, PROFILE_SK, Customer, DeliveryChannel, Scalar, customer_of
 from chalicelib.kernel.clock import Clock, to_text
-from chalicelib.kernel.errors import InvalidError, NotFoundError
+from chalicelib.kernel.errors import InvalidError, NotFoundError, TemporaryError
 from chalicelib.kernel.facts import Fact, OptedOut
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.pages import MAX_PAGE, Page, decode_cursor, encode_cursor
+from chalicelib.kernel.signing import fingerprint
 from chalicelib.people.model import member_identity
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
 from chalicelib.settings import settings
 
 _MOST_LOOKED_AT = 5000
+_ATTRIBUTE = re.compile(r'[^"\x00-\x1f]{1,100}\Z')
+_TRIES = 20
+_MOST_MERGES = 3
+_REMEMBERED = 60  # changes of a person's attributes: thirteen bytes each, read with every send
 
 
 class Customers:
@@ -55,6 +61,41 @@ class Customers:
             raise InvalidError("customer.member_no_fixed")
         table.upsert_many(self._database, {current.cid: dict(values)}, to_text(self._clock.now()))
         return self.get(current.cid)
+
+    def change_attribute(self, keys: Mapping[Cid, str], name: str, change: Callable[[Scalar | None], Scalar | None]) -> None:
+        """Change one attribute of many people, each once for his key however often it is told.
+
+        change: from the present value, None where there is none, to the new one; None leaves it. What was done is
+        remembered for a person's latest sixty changes. Raises InvalidError(`customer.attribute_malformed`).
+        """
+        if not _ATTRIBUTE.match(name):
+            raise InvalidError("customer.attribute_malformed", field=name)
+        todo = dict(keys)
+        for _ in range(_TRIES):
+            items = self._people.collections(todo, [PROFILE_SK])
+            statements = {}
+            for cid, key in todo.items():
+                item, mark = items[cid].get(PROFILE_SK), fingerprint(key)[:12]
+                done = item.get(DONE, "").split() if item else []
+                value = change((item.get("attributes") or {}).get(name) if item else None)
+                if mark not in done and value is not None:
+                    marks, at = " ".join([mark, *done][:_REMEMBERED]), to_text(self._clock.now())
+                    statements[cid] = table.attribute_statement(cid, item, name, value, at, marks)
+            outcomes = self._database.execute(list(statements.values()))
+            todo = {cid: keys[cid] for cid, outcome in zip(statements, outcomes, strict=True) if outcome}
+            if not todo:
+                return
+        raise TemporaryError("people's attributes changed under every try")
+
+    def living(self, cids: Iterable[Cid]) -> dict[Cid, Cid]:
+        """Return for these numbers those of the people that they have become by identity links."""
+        living = {cid: cid for cid in cids}
+        for _ in range(_MOST_MERGES):
+            found = self.load(living.values())
+            if not any(customer.merged_into for customer in found.values()):
+                break
+            living = {cid: found[now].merged_into or now for cid, now in living.items()}
+        return living
 
     def by_member_no(self, member_no: str) -> Customer:
         """Return a customer by the company's own number. Raises NotFoundError(`customer.unknown`)."""

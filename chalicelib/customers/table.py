@@ -7,11 +7,11 @@ from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
 
-from chalicelib.customers.model import PROFILE_SK, DeliveryChannel
+from chalicelib.customers.model import DONE, PROFILE_SK, DeliveryChannel, Scalar
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.signing import fingerprint
 from chalicelib.people.model import person_key
-from chalicelib.ports.database import DUPLICATE, Database, Statement
+from chalicelib.ports.database import DUPLICATE, Database, Item, Statement
 from chalicelib.settings import settings
 from chalicelib.storage import CoreItem
 
@@ -49,6 +49,25 @@ def _update(cid: Cid, values: dict[str, Any]) -> Statement | None:
     given = tuple(_kept(value) for value in values.values() if value is not None)
     text = f'UPDATE "{settings().core_table}" {" ".join(sets + removes)} WHERE pk=? AND sk=?'
     return Statement(text, (*given, person_key(cid), PROFILE_SK))
+
+
+def attribute_statement(cid: Cid, item: Item | None, name: str, value: Scalar, at: str, done: str) -> Statement:
+    """Return the write of one attribute and of the changes that are done now, unless either was written since `item`."""
+    key = (person_key(cid), PROFILE_SK)
+    if item is None:
+        fresh = {"pk": key[0], "sk": key[1], "created_at": at, "attributes": {name: value}, DONE: done}
+        return Statement.insert(settings().core_table, fresh)
+    kept, before = item.get("attributes"), item.get(DONE)
+    path = f'"attributes"."{name}"'
+    sets, given = (path, value) if kept is not None else ('"attributes"', {name: value})
+    guards: list[tuple[str, tuple[Any, ...]]] = [(f'"{DONE}"=?', (before,)) if before else (f'"{DONE}" IS MISSING', ())]
+    if kept is None:
+        guards.append(('"attributes" IS MISSING', ()))
+    else:
+        guards.append((f"{path}=?", (kept[name],)) if name in kept else (f"{path} IS MISSING", ()))
+    where = " AND ".join(guard for guard, _ in guards)
+    text = f'UPDATE "{settings().core_table}" SET {sets}=? SET "{DONE}"=? WHERE pk=? AND sk=? AND {where}'
+    return Statement(text, (given, done, *key, *(value for _, values in guards for value in values)))
 
 
 def set_consent(database: Database, cid: Cid, channel: DeliveryChannel, *, opted_out: bool, at: str, source: str) -> None:

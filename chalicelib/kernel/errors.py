@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class EnishiError(Exception):
@@ -94,3 +97,15 @@ class AccountRefusedError(SendingStoppedError):
 
 class QuotaExceededError(SendingStoppedError):
     """The month's messages are used up (LINE: "You have reached your monthly limit.")."""
+
+
+def to_each(things: Iterable[T], do: Callable[[T], object]) -> None:
+    """Do something to each, whatever becomes of the others; raise the first failure when all have had their turn."""
+    failed: Exception | None = None
+    for thing in things:
+        try:
+            do(thing)
+        except Exception as error:  # noqa: BLE001 - raised below: the others must not wait for this one
+            failed = failed or error
+    if failed is not None:
+        raise failed

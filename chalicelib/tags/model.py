@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import TagId
 from chalicelib.ports.database import Item
 
 TAGS_SK = "T"
 MOST_TAGS = 100  # per person: all of them live in one item, read with every send
+OFF = "off_"  # before the id of a tag that was taken off: when and by whom
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +28,21 @@ class Tag:
 def tags_of(collection: Mapping[str, Item]) -> frozenset[str]:
     """Return the ids of a person's tags, from his core items."""
     return frozenset(name for name, value in collection.get(TAGS_SK, {}).items() if name.startswith("tag_") and value)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """When a tag was put on a person or taken off, and by whom."""
+
+    at: datetime
+    by: str
+
+    @classmethod
+    def parse(cls, text: str) -> Mark:
+        """Return the mark in its kept form."""
+        at, _, by = text.partition(" ")
+        return cls(from_text(at), by)
+
+    def __str__(self) -> str:
+        """Return the kept form."""
+        return f"{to_text(self.at)} {self.by}"

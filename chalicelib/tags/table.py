@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import TransactWriteError
 from pynamodb.transactions import TransactWrite
@@ -9,10 +11,10 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import Cid, TagId
 from chalicelib.people.model import person_key
-from chalicelib.ports.database import Database, Statement
+from chalicelib.ports.database import DUPLICATE, Database, Statement
 from chalicelib.settings import settings
 from chalicelib.storage import ConfigItem, connection
-from chalicelib.tags.model import TAGS_SK, Tag
+from chalicelib.tags.model import OFF, TAGS_SK, Mark, Tag
 
 
 class TagItem(ConfigItem):
@@ -68,17 +70,30 @@ def everyone() -> list[Tag]:
     return [_model(item) for item in TagItem.query("TAG")]
 
 
-def mark(database: Database, cid: Cid, tag_id: TagId, note: str) -> bool:
-    """Put a tag on a person; return False when it was there."""
-    key = (person_key(cid), TAGS_SK)
-    insert = Statement.insert(settings().core_table, {"pk": key[0], "sk": key[1], tag_id: note})
-    if database.execute([insert]) == [None]:
-        return True
-    text = f'UPDATE "{settings().core_table}" SET "{tag_id}"=? WHERE pk=? AND sk=? AND "{tag_id}" IS MISSING'
-    return database.execute([Statement(text, (note, *key))]) == [None]
+def put_on(database: Database, tag_id: TagId, marks: Mapping[Cid, Mark], without: Iterable[Cid]) -> set[Cid]:
+    """Put a tag on people; return those who did not carry it. without: who has no item of tags yet, as far as we know."""
+    fresh = [cid for cid in marks if cid in set(without)]
+    inserts = [
+        Statement.insert(settings().core_table, {"pk": person_key(cid), "sk": TAGS_SK, tag_id: str(marks[cid])}) for cid in fresh
+    ]
+    outcomes = dict(zip(fresh, database.execute(inserts), strict=True))
+    rest = [cid for cid in marks if outcomes.get(cid, DUPLICATE) == DUPLICATE]
+    text = f'UPDATE "{settings().core_table}" SET "{tag_id}"=? REMOVE "{OFF}{tag_id}" WHERE pk=? AND sk=? AND "{tag_id}" IS MISSING'
+    updates = [Statement(text, (str(marks[cid]), person_key(cid), TAGS_SK)) for cid in rest]
+    outcomes |= dict(zip(rest, database.execute(updates), strict=True))
+    return {cid for cid, outcome in outcomes.items() if outcome is None}
 
 
-def unmark(database: Database, cid: Cid, tag_id: TagId) -> bool:
-    """Take a tag off a person; return False when it was not there."""
-    text = f'UPDATE "{settings().core_table}" REMOVE "{tag_id}" WHERE pk=? AND sk=? AND "{tag_id}" IS NOT MISSING'
-    return database.execute([Statement(text, (person_key(cid), TAGS_SK))]) == [None]
+def take_off(database: Database, tag_id: TagId, marks: Mapping[Cid, Mark], old: Mapping[Cid, Iterable[str]]) -> set[Cid]:
+    """Take a tag off people; return those who carried it. old: marks of tags taken off that nobody will ask about again."""
+    statements = [
+        Statement(
+            f'UPDATE "{settings().core_table}" SET "{OFF}{tag_id}"=? REMOVE "{tag_id}"'
+            + "".join(f' REMOVE "{name}"' for name in old.get(cid, ()))
+            + f' WHERE pk=? AND sk=? AND "{tag_id}" IS NOT MISSING',
+            (str(mark), person_key(cid), TAGS_SK),
+        )
+        for cid, mark in marks.items()
+    ]
+    outcomes = database.execute(statements)
+    return {cid for cid, outcome in zip(marks, outcomes, strict=True) if outcome is None}

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -8,6 +9,7 @@ from chalicelib.customers.model import PROFILE_FIELDS, Consent, DeliveryChannel,
 from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.kernel.facts import OptedOut
+from chalicelib.kernel.ids import Cid
 from tests.builders import MAIN, Stage
 from tests.rooms.crashes import every_crash
 
@@ -186,3 +188,71 @@ def test_a_suppressed_address_is_nobodys_way(stage: Stage) -> None:
 
 def test_an_email_address_is_kept_in_lower_case() -> None:
     assert clean("email", " Ｈanako@Shop.TEST ") == "hanako@shop.test"
+
+
+def add(by: int) -> Callable[[Any], Any]:
+    return lambda old: (old or 0) + by
+
+
+def test_an_attribute_changes_once_for_a_key_whatever_there_was_before(stage: Stage) -> None:
+    customers, friend = stage.world.customers, stage.friend()
+    bare, rich = stage.customer("M1"), stage.customer("M2", attributes={"来店回数": 3, "rank": "gold"})
+    for _ in range(2):
+        customers.change_attribute({friend: "a", bare: "b", rich: "c"}, "来店回数", add(2))
+    values = {cid: customers.get(cid).profile.attributes for cid in (friend, bare, rich)}
+    assert values == {friend: {"来店回数": 2}, bare: {"来店回数": 2}, rich: {"来店回数": 5, "rank": "gold"}}
+    customers.change_attribute({rich: "d"}, "来店回数", add(1))
+    customers.change_attribute({rich: "c"}, "来店回数", add(100))
+    customers.change_attribute({rich: "e"}, "rank", lambda _: "silver")
+    customers.change_attribute({rich: "f"}, "rank", lambda _: None)
+    assert customers.get(rich).profile.attributes == {"来店回数": 6, "rank": "silver"}
+    assert walk(stage, 10) == [["M1", "M2"]]
+
+
+def test_the_latest_sixty_changes_are_remembered(stage: Stage) -> None:
+    cid = stage.customer("M1")
+    for number in range(70):
+        stage.world.customers.change_attribute({cid: f"key{number}"}, "score", add(1))
+    for number in range(10, 70):
+        stage.world.customers.change_attribute({cid: f"key{number}"}, "score", add(1))
+    assert stage.world.customers.get(cid).profile.attributes == {"score": 70}
+    assert len(stage.world.people.collections([cid], ["P"])[cid]["P"]["done"]) < 800
+
+
+def test_changes_at_the_same_moment_all_count(stage: Stage) -> None:
+    cid = stage.customer("M1")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: stage.world.customers.change_attribute({cid: str(n // 2)}, "score", add(1)), range(12)))
+    assert stage.world.customers.get(cid).profile.attributes == {"score": 6}
+
+
+def test_a_crash_anywhere_while_an_attribute_changes_changes_it_once(stage: Stage) -> None:
+    def scene(number: int) -> Callable[[], Any]:
+        cids = [
+            stage.customer(f"M{number}"),
+            stage.customer(f"N{number}", attributes={"score": 1}),
+            stage.world.people.new_number(),
+        ]
+
+        def act() -> list[Any]:
+            stage.world.customers.change_attribute({cid: f"key{number}" for cid in cids}, "score", add(5))
+            return [stage.world.customers.get(cid).profile.attributes["score"] for cid in cids]
+
+        return act
+
+    for _, _, again in every_crash(scene):
+        assert again() == [5, 6, 5]
+
+
+@pytest.mark.parametrize("name", ["", 'a"b', "a\x00", "長" * 101])
+def test_an_attribute_needs_a_plain_name(stage: Stage, name: str) -> None:
+    with pytest.raises(InvalidError, match="attribute_malformed"):
+        stage.world.customers.change_attribute({Cid(1): "k"}, name, add(1))
+
+
+def test_the_living_are_found_through_every_link(stage: Stage) -> None:
+    first, second, third, other = (stage.customer(f"M{n}") for n in range(4))
+    stage.world.people.mark_merged(first, second)
+    stage.world.people.mark_merged(second, third)
+    assert stage.world.customers.living([first, second, third, other]) == {first: third, second: third, third: third, other: other}
+    assert stage.world.customers.living([]) == {}

@@ -64,4 +64,5 @@ def tag_customer(call: Call[None]) -> None:
 @endpoint("DELETE", "/customers/{customer_id}/tags/{tag_id}", scope="tags:write", summary="タグを外す / Untag a person", status=204)
 def untag_customer(call: Call[None]) -> None:
     """Take a tag off a person."""
-    call.world.tags.remove(cid_in(call), call.path["tag_id"])
+    facts = call.world.tags.remove(cid_in(call), call.path["tag_id"], f"api:{call.principal.key_id}")
+    react(facts, call.world)
