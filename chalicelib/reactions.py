@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.customers.model import DeliveryChannel
+from chalicelib.kernel.errors import PermanentError, to_each
 from chalicelib.kernel.facts import (
     EmailOpened,
     Evidence,
@@ -19,11 +21,13 @@ from chalicelib.kernel.facts import (
     Occurred,
     OptedOut,
     OrderPlaced,
+    ReplyToken,
     Responded,
     ScenarioAsked,
     TagAdded,
     TagRemoved,
 )
+from chalicelib.observability import warning
 
 if TYPE_CHECKING:
     from chalicelib.wiring import World
@@ -36,18 +40,28 @@ ASK_RESTART = "enishi:restart"
 
 
 def react(facts: Iterable[Fact], world: World) -> None:
-    """Do everything that follows from these facts and from the facts that follow."""
-    todo = list(facts)
-    while todo:
-        fact = todo.pop(0)
+    """Do everything that follows from these facts and from the facts that follow, for each whatever becomes of the others."""
+    todo = deque(facts)
+
+    def take(fact: Fact) -> None:
         reaction = _REACTIONS.get(type(fact))
         if reaction is not None:
-            todo += reaction(fact, world)
+            todo.extend(reaction(fact, world))
+
+    to_each(iter(lambda: todo.popleft() if todo else None, None), take)
 
 
 def react_to_orders(facts: list[OrderPlaced], world: World) -> None:
     """Do what follows from many orders at once (imports)."""
-    react(world.scenario_people.on_orders(facts), world)
+    react(world.scenario_people.on_orders(facts, _tell(world)), world)
+
+
+def _tell(world: World) -> Callable[[list[Fact]], None]:
+    return lambda facts: react(facts, world)
+
+
+def _heard(fact: Fact, world: World, reply: ReplyToken | None = None) -> list[Fact]:
+    return world.scenario_people.on_fact(fact, reply, _tell(world))
 
 
 def _followed(fact: FriendFollowed, world: World) -> list[Fact]:
@@ -55,31 +69,36 @@ def _followed(fact: FriendFollowed, world: World) -> list[Fact]:
     world.tracking.acted(fact.cid, fact.at)
     friend = world.friends.find(fact.account, fact.line_user_id)
     if friend is not None and not friend.display_name:
-        world.friends.fetch_profile(friend)
-    return world.scenario_people.on_fact(fact, fact.reply)
+        try:
+            world.friends.fetch_profile(friend)
+        except PermanentError:
+            warning("LINE would not tell a profile", account=fact.account)  # he is welcomed all the same
+    return _heard(fact, world, fact.reply)
 
 
 def _blocked(fact: FriendBlocked, world: World) -> list[Fact]:
-    facts = world.scenario_people.on_fact(fact)
     world.tracking.note(fact, "blocked", account=fact.account)
-    return facts
+    return _heard(fact, world)
 
 
 def _responded(fact: Responded, world: World) -> list[Fact]:
     world.tracking.note(fact, fact.kind, account=fact.account, evidence=str(fact.evidence), data=fact.data)
     world.tracking.acted(fact.cid, fact.at)
     asks = fact.data in (ASK_LINK, ASK_UNLINK, ASK_STOP, ASK_RESTART)
-    facts = world.scenario_people.on_fact(fact, None if asks else fact.reply)  # a reply token answers once
+    if not asks:
+        return _heard(fact, world, fact.reply)
+    facts: list[Fact] = []
     if fact.data == ASK_LINK:
         world.answers.invite(fact)
     elif fact.data == ASK_UNLINK:
-        facts += world.answers.unlink(fact)
-    elif asks:
+        facts = world.answers.unlink(fact)
+    else:
         stops = fact.data == ASK_STOP
         source = f"line postback {fact.fact_id}"
-        facts += world.customers.set_consent(fact.cid, DeliveryChannel.LINE, opted_out=stops, source=source)
+        facts = world.customers.set_consent(fact.cid, DeliveryChannel.LINE, opted_out=stops, source=source)
         world.answers.confirm(fact, "stopped" if stops else "restarted")
-    return facts
+    # Last: no failing scenario stands between a person and his refusal. The reply token has been used by the answer.
+    return facts + _heard(fact, world)
 
 
 def _link_answered(fact: LinkAnswered, world: World) -> list[Fact]:
@@ -92,45 +111,37 @@ def _link_answered(fact: LinkAnswered, world: World) -> list[Fact]:
 def _linked(fact: IdentityLinked, world: World) -> list[Fact]:
     world.tracking.note(fact, "linked", account=fact.account)
     world.tracking.acted(fact.cid, fact.at)
-    facts = world.scenario_people.on_fact(fact)
     world.answers.confirm(fact, "linked")
-    return facts
+    return _heard(fact, world)
 
 
 def _unlinked(fact: IdentityUnlinked, world: World) -> list[Fact]:
     world.tracking.note(fact, "unlinked", account=fact.account)
-    return world.scenario_people.on_fact(fact)
-
-
-def _ordered(fact: OrderPlaced, world: World) -> list[Fact]:
-    return world.scenario_people.on_fact(fact)
+    return _heard(fact, world)
 
 
 def _clicked(fact: LinkClicked, world: World) -> list[Fact]:
     world.tracking.note(fact, "clicked", link_id=fact.link_id, source=fact.source, evidence=str(fact.evidence))
     if fact.evidence.counts_as(Evidence.PROBABLE):  # a machine's visit is no act of his
         world.tracking.acted(fact.cid, fact.at)
-    return world.scenario_people.on_fact(fact)
+    return _heard(fact, world)
 
 
 def _opened(fact: EmailOpened, world: World) -> list[Fact]:
     world.tracking.note(fact, "email_opened", source=fact.source, evidence=str(fact.evidence))
-    return world.scenario_people.on_fact(fact)
+    return _heard(fact, world)
 
 
 def _opted_out(fact: OptedOut, world: World) -> list[Fact]:
-    facts = world.scenario_people.on_fact(fact)
     world.tracking.note(fact, "opted_out", channel=fact.channel)
-    return facts
-
-
-def _heard_by_scenarios(fact: Fact, world: World) -> list[Fact]:
-    return world.scenario_people.on_fact(fact)
+    return _heard(fact, world)
 
 
 def _occurred(fact: Occurred, world: World) -> list[Fact]:
     world.tracking.note(fact, fact.event, name=fact.name, data=dict(fact.data))
-    return world.scenario_people.on_fact(fact)
+    if fact.event not in ("custom", "reservation_cancelled"):  # which may be no act of his
+        world.tracking.acted(fact.cid, fact.at)
+    return _heard(fact, world)
 
 
 _REACTIONS: dict[type[Fact], Callable[[Any, World], list[Fact]]] = {
@@ -140,12 +151,12 @@ _REACTIONS: dict[type[Fact], Callable[[Any, World], list[Fact]]] = {
     LinkAnswered: _link_answered,
     IdentityLinked: _linked,
     IdentityUnlinked: _unlinked,
-    OrderPlaced: _ordered,
+    OrderPlaced: _heard,
     LinkClicked: _clicked,
     EmailOpened: _opened,
     OptedOut: _opted_out,
-    TagAdded: _heard_by_scenarios,
-    TagRemoved: _heard_by_scenarios,
-    ScenarioAsked: _heard_by_scenarios,
+    TagAdded: _heard,
+    TagRemoved: _heard,
+    ScenarioAsked: _heard,
     Occurred: _occurred,
 }

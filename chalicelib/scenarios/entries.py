@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib.customers.model import Customer
 from chalicelib.kernel.clock import Clock, to_text
-from chalicelib.kernel.errors import ConflictError
+from chalicelib.kernel.errors import ConflictError, to_each
 from chalicelib.kernel.facts import Fact, ReplyToken
 from chalicelib.kernel.ids import AccountKey, Cid, CohortId
 from chalicelib.kernel.windows import next_grain, parse_duration
@@ -17,7 +18,7 @@ from chalicelib.people.model import person_key
 from chalicelib.ports.files import Files
 from chalicelib.scenarios import table
 from chalicelib.scenarios.cohorts import Cohorts
-from chalicelib.scenarios.engine import Engine
+from chalicelib.scenarios.engine import Engine, Tell
 from chalicelib.scenarios.graph import EventTrigger, Scenario, SegmentTrigger, WaitNode, is_timed, reached_at
 from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Move, ScenarioState, Version, cohort_id
 from chalicelib.scenarios.occasions import data_of, matches
@@ -56,62 +57,80 @@ class Entries:
 
     # One person --------------------------------------------------------------------------------------------------------------
 
-    def on_fact(self, fact: Fact, reply: ReplyToken | None = None) -> list[Fact]:
-        """Enroll the person into every scenario that this fact starts."""
-        facts: list[Fact] = []
+    def on_fact(self, fact: Fact, reply: ReplyToken | None = None, tell: Tell | None = None) -> list[Fact]:
+        """Enroll the person into every scenario that this fact starts, whatever becomes of the others. tell: see Engine.walk."""
+        left: list[Fact] = []
+        replies = iter([reply])  # a token answers once
+
+        def enter(version: Version) -> None:
+            left.extend(self.enroll(version, fact.cid, fact.fact_id, fact.at, next(replies, None), data_of(fact), tell))
+
+        to_each(self._started_by(fact), enter)
+        return left
+
+    def _started_by(self, fact: Fact) -> list[Version]:
+        found = []
         for version in self._published.open_to_entry():
             trigger = version.graph.trigger
             if isinstance(trigger, EventTrigger) and matches(trigger, fact, version.graph.account):
-                facts += self.enroll(version, fact.cid, fact.fact_id, fact.at, reply, data_of(fact))
-                reply = None
-        return facts
+                found.append(version)
+        return found
 
     def by_hand(
-        self, scenario_id: str, cid: Cid, occurrence: str, at: datetime | None = None, data: Mapping[str, str] | None = None
+        self, scenario_id: str, cid: Cid, occurrence: str, at: datetime | None = None, tell: Tell | None = None
     ) -> list[Fact]:
         """Enroll one person now, whatever the scenario's own trigger is. Raises ConflictError(`scenario.not_active`)."""
         head = table.head(scenario_id)
         if head is None or head.state is not ScenarioState.ACTIVE:
             raise ConflictError("scenario.not_active")
         version = self._engine.version(scenario_id, head.version)
-        return self.enroll(version, cid, occurrence, at or self._clock.now(), None, data or {})
+        return self.enroll(version, cid, occurrence, at or self._clock.now(), None, {}, tell)
 
     def enroll(
-        self, version: Version, cid: Cid, occurrence: str, at: datetime, reply: ReplyToken | None, data: Mapping[str, str]
+        self,
+        version: Version,
+        cid: Cid,
+        occurrence: str,
+        at: datetime,
+        reply: ReplyToken | None,
+        data: Mapping[str, str],
+        tell: Tell | None = None,
     ) -> list[Fact]:
         """Enroll one person for one occurrence, once however often it is told, and walk him to his first wait."""
         graph = version.graph
+        customer = self._segments.load([cid], [])[cid].customer
+        cid = customer.cid  # he may have been linked since it happened
         occurrence = data.get(graph.reentry.key) or occurrence
         key = enrollment_key(cid, version.scenario_id, occurrence if graph.reentry.mode == "always" else "")
-        one = self._earlier_try(cid, key, occurrence)
+        one = self._earlier_try(customer, key, occurrence)
         if one is None:
             # Asked once only: what he has been walked through may itself have changed the answer.
             if graph.filter is not None and not self._fits(graph, cid, at):
                 return []
-            one = self._first_run(version, cid, key, occurrence, at, data)
+            one = self._first_run(version, customer, key, occurrence, at, data)
         if one is None or one.row.cohort != INLINE or one.row.status != EnrollmentStatus.ACTIVE:
             return []
-        return self._engine.walk(one, reply)
+        return self._engine.walk(one, reply, tell)
 
     def _fits(self, graph: Scenario, cid: Cid, at: datetime) -> bool:
         account = AccountKey(graph.account) if graph.account else None
         accounts = [known.key for known in self._accounts.everyone()]
         return self._segments.holds(graph.filter, self._segments.load([cid], accounts)[cid], at, account)
 
-    def _earlier_try(self, cid: Cid, key: tuple[str, str], occurrence: str) -> Enrollment | None:
+    def _earlier_try(self, customer: Customer, key: tuple[str, str], occurrence: str) -> Enrollment | None:
         """Return the enrollment that this occurrence made already, under whatever number the person had then."""
-        keys = [(person_key(number), key[1]) for number in (cid, *self._aliases(cid))]
+        keys = [(person_key(number), key[1]) for number in (customer.cid, *customer.aliases)]
         return next((one for one in self._records.get(keys).values() if one.occurrence == occurrence), None)
 
     def _first_run(
-        self, version: Version, cid: Cid, key: tuple[str, str], occurrence: str, at: datetime, data: Mapping[str, str]
+        self, version: Version, customer: Customer, key: tuple[str, str], occurrence: str, at: datetime, data: Mapping[str, str]
     ) -> Enrollment | None:
         """Return the enrollment of this occurrence, new or from an earlier try; None when the person may not enter."""
-        for alias in self._aliases(cid):
+        for alias in customer.aliases:
             former = self._records.get([enrollment_key(alias, version.scenario_id)])
             if former and not may_reenter(version.graph, next(iter(former.values())), at):
                 return None
-        item = new_enrollment(key, cid, version, 1, occurrence, INLINE, at, data)
+        item = new_enrollment(key, customer.cid, version, 1, occurrence, INLINE, at, data)
         if self._records.insert([item]) == [True]:
             return enrollment_of(item)
         old = self._records.get([key])[key]
@@ -119,17 +138,14 @@ class Entries:
             return old
         if not may_reenter(version.graph, old, at):
             return None
-        again = new_enrollment(key, cid, version, old.run + 1, occurrence, INLINE, at, data)
+        again = new_enrollment(key, customer.cid, version, old.run + 1, occurrence, INLINE, at, data)
         return enrollment_of(again) if self._records.replace(old, again) else None
-
-    def _aliases(self, cid: Cid) -> Sequence[Cid]:
-        return self._segments.load([cid], [])[cid].customer.aliases
 
     # Many at once ------------------------------------------------------------------------------------------------------------
 
-    def on_facts(self, facts: Sequence[Fact]) -> list[Fact]:
+    def on_facts(self, facts: Sequence[Fact], tell: Tell | None = None) -> list[Fact]:
         """Enroll many people at once (imports); the same as `on_fact` for each, but those who first wait go in by batches."""
-        follow_ups: list[Fact] = []
+        left: list[Fact] = []
         for version in self._published.open_to_entry():
             graph = version.graph
             trigger = graph.trigger
@@ -141,9 +157,12 @@ class Entries:
             if plain and isinstance(first, WaitNode) and is_timed(first) and len(starting) > 1:
                 self._enroll_waiting(version, first, starting)
             else:
-                for fact in starting:
-                    follow_ups += self.enroll(version, fact.cid, fact.fact_id, fact.at, None, data_of(fact))
-        return follow_ups
+
+                def enter(fact: Fact, version: Version = version) -> None:
+                    left.extend(self.enroll(version, fact.cid, fact.fact_id, fact.at, None, data_of(fact), tell))
+
+                to_each(starting, enter)
+        return left
 
     def _enroll_waiting(self, version: Version, first: WaitNode, facts: Sequence[Fact]) -> None:
         groups: dict[CohortId, dict[Cid, Fact]] = {}

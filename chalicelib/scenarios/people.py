@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
 
-from chalicelib.kernel.facts import Fact, OrderPlaced, ReplyToken, ScenarioAsked
+from chalicelib.kernel.errors import to_each
+from chalicelib.kernel.facts import Fact, IdentityLinked, OrderPlaced, ReplyToken, ScenarioAsked
 from chalicelib.kernel.ids import Cid
 from chalicelib.scenarios import table
+from chalicelib.scenarios.engine import Tell
 from chalicelib.scenarios.entries import Entries
 from chalicelib.scenarios.hearing import Hearing
 from chalicelib.scenarios.model import Enrollment, EnrollmentStatus, ScenarioState
@@ -26,27 +30,56 @@ class ScenarioPeople:
         self._segments = segments
         self._published = published
 
-    def on_fact(self, fact: Fact, reply: ReplyToken | None = None) -> list[Fact]:
-        """Let a fact take its course; return what follows from it."""
+    def on_fact(self, fact: Fact, reply: ReplyToken | None = None, tell: Tell | None = None) -> list[Fact]:
+        """Let a fact take its course, in each scenario whatever becomes of the others; return what follows from it.
+
+        tell: hears what follows as soon as it follows (Engine.walk), so that a crash cannot lose it.
+        """
         if isinstance(fact, ScenarioAsked):
-            return self._asked(fact)
-        if self._published.is_heard(event_of(fact)):
-            self._hearing.hear(fact, self.current(fact.cid))
-        return self._entries.on_fact(fact, reply)
+            return self._asked(fact, tell)
+        if isinstance(fact, IdentityLinked):
+            self._leave_one_of_two(fact)
+        left: list[Fact] = []
+        ways: list[Callable[[], object]] = [
+            partial(self._hear, fact),
+            lambda: left.extend(self._entries.on_fact(fact, reply, tell)),
+        ]
+        to_each(ways, lambda way: way())
+        return left
 
-    def on_orders(self, facts: Sequence[OrderPlaced]) -> list[Fact]:
+    def on_orders(self, facts: Sequence[OrderPlaced], tell: Tell | None = None) -> list[Fact]:
         """Let many orders take their course at once (imports)."""
-        if self._published.is_heard("purchase"):
-            for fact in facts:
-                self._hearing.hear(fact, self.current(fact.cid))
-        return self._entries.on_facts(facts)
+        left: list[Fact] = []
+        hears = [partial(self._hear, fact) for fact in facts]
+        ways: list[Callable[[], object]] = [*hears, lambda: left.extend(self._entries.on_facts(facts, tell))]
+        to_each(ways, lambda way: way())
+        return left
 
-    def _asked(self, fact: ScenarioAsked) -> list[Fact]:
+    def _hear(self, fact: Fact) -> None:
+        if self._published.is_heard(event_of(fact)):
+            to_each(self.current(fact.cid), lambda one: self._hearing.hear(fact, [one]))
+
+    def _leave_one_of_two(self, fact: IdentityLinked) -> None:
+        """End the later of two runs of one scenario that friend and customer had each begun before they became one person."""
+        runs: dict[tuple[str, str], list[Enrollment]] = {}
+        for one in self.current(fact.cid):
+            runs.setdefault((one.scenario_id, one.row.sk), []).append(one)
+        later = [one for same in runs.values() for one in sorted(same, key=lambda one: (one.entered_at, one.cid))[1:]]
+        if later:
+            self._records.end_enrollments(later, EnrollmentStatus.EXITED, "merged", fact.at, in_cohort=False)
+
+    def erase(self, cid: Cid, at: datetime) -> None:
+        """Take a person out of every scenario and forget his ways through them; the same when repeated."""
+        ones = self.of(cid)
+        self._records.end_enrollments(ones, EnrollmentStatus.EXITED, "erased", at, in_cohort=False)
+        self._records.forget_ways(ones)
+
+    def _asked(self, fact: ScenarioAsked, tell: Tell | None) -> list[Fact]:
         if fact.verb == "start":
             head = table.head(fact.scenario_id)
             if head is None or head.state is not ScenarioState.ACTIVE:
                 return []
-            return self._entries.by_hand(fact.scenario_id, fact.cid, fact.fact_id, fact.at)
+            return self._entries.by_hand(fact.scenario_id, fact.cid, fact.fact_id, fact.at, tell)
         leaving = [one for one in self.current(fact.cid) if one.scenario_id == fact.scenario_id and one.entered_at < fact.at]
         self._records.end_enrollments(leaving, EnrollmentStatus.EXITED, "stopped_by_scenario", fact.at, in_cohort=False)
         return []
@@ -60,5 +93,5 @@ class ScenarioPeople:
         return [*self._all(cid, self._records.of), *self._all(cid, self._records.history_of)]
 
     def _all(self, cid: Cid, read: Callable[[Cid], Iterable[Enrollment]]) -> list[Enrollment]:
-        aliases = self._segments.load([cid], [])[cid].customer.aliases
-        return [one for number in (cid, *aliases) for one in read(number)]
+        customer = self._segments.load([cid], [])[cid].customer
+        return [one for number in (customer.cid, *customer.aliases) for one in read(number)]

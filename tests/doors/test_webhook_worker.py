@@ -192,7 +192,7 @@ def test_a_profile_that_line_keeps_to_itself_is_no_failure(stage: Stage) -> None
 
 def test_a_long_answer_is_cut_where_its_field_ends(stage: Stage) -> None:
     seen: list[Any] = []
-    stage.world.scenario_people.on_fact = lambda fact, reply=None: (seen.append(fact), [])[1]  # type: ignore[method-assign]
+    stage.world.scenario_people.on_fact = lambda fact, reply=None, tell=None: (seen.append(fact), [])[1]  # type: ignore[method-assign]
     work(stage, envelope(event(stage, "message", 1, message={"type": "text", "text": "あ" * 6000})))
     work(stage, envelope(event(stage, "postback", 2, postback={"data": "x" * 400})))
     assert [len(seen[0].text), len(seen[1].data)] == [5000, 300]
