@@ -193,7 +193,7 @@ class Upkeep:
         """Start cohorts that nobody moves, and finish what was ordered; return how many, and steps for the work queue."""
         now = self._clock.now()
         started, steps, whys = 0, list[Step](), list[str]()
-        for head in table.heads():
+        for head in self._scenarios.everyone():
             live = self._records.live_cohorts(head.scenario_id)
             if head.resumes_at is not None:
                 steps.append(_cohorts_step(head.scenario_id, "shift"))
@@ -216,7 +216,7 @@ class Upkeep:
     def standing(self) -> list[Standing]:
         """Return the cohorts that do not move by themselves at this moment, by scenario and name."""
         now = self._clock.now()
-        found = [(head, cohort) for head in table.heads() for cohort in self._records.live_cohorts(head.scenario_id)]
+        found = [(head, cohort) for head in self._scenarios.everyone() for cohort in self._records.live_cohorts(head.scenario_id)]
         whys = ((cohort, why_standing(head, cohort, now)) for head, cohort in found)
         return [Standing(cohort, why) for cohort, why in whys if why]
 
@@ -224,7 +224,7 @@ class Upkeep:
         """Once a day: start what has come near enough, and delete the machines of versions in which nobody is left."""
         now = self._clock.now()
         started = 0
-        for head in table.heads():
+        for head in self._scenarios.everyone():
             live = self._records.live_cohorts(head.scenario_id)
             if head.state is ScenarioState.ACTIVE:
                 waiting = [cohort for cohort in live if not cohort.is_started and cohort.version not in head.moves]
@@ -253,7 +253,7 @@ class Upkeep:
         Harmless while the old ones live: they are told to stop.
         """
         now = self._clock.now()
-        active = [head for head in table.heads() if head.state is ScenarioState.ACTIVE]
+        active = [head for head in self._scenarios.everyone() if head.state is ScenarioState.ACTIVE]
         found = [cohort for head in active for cohort in self._records.live_cohorts(head.scenario_id)]
         return sum(self._cohorts.start_again(cohort, now) for cohort in found)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib.entrypoints import workers
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.facts import ReplyToken, Responded
 from chalicelib.kernel.ids import Cid, LineUserId
@@ -59,9 +62,35 @@ def enrollment(stage: Stage, cid: Cid) -> Any:
     return stage.world.scenario_people.of(cid)[0]
 
 
-def resume(stage: Stage, scenario_id: str, mode: Any = "now") -> None:
-    _, steps = stage.world.upkeep.resume(scenario_id, mode)
+def drain(stage: Stage) -> None:
+    """Work the queue off; what dies is delivered again."""
+    while stage.work.messages:
+        body, _ = stage.work.messages[0]
+        enqueue(workers.do(json.loads(body), stage.world), stage.world)
+        stage.work.messages.pop(0)
+
+
+def order(stage: Stage, verb: Callable[..., tuple[Any, list[Any]]], *given: Any) -> None:
+    """Give an order of the upkeep's, and do what follows from it."""
+    _, steps = verb(*given)
     enqueue(steps, stage.world)
+    drain(stage)
+
+
+def resume(stage: Stage, scenario_id: str, mode: Any = "now") -> None:
+    order(stage, stage.world.upkeep.resume, scenario_id, mode)
+
+
+def reconcile(stage: Stage) -> int:
+    """Let the hourly look find and mend; return how many cohorts it has started."""
+    started, steps = stage.world.upkeep.reconcile()
+    enqueue(steps, stage.world)
+    drain(stage)
+    return started
+
+
+def friend_number(number: int) -> LineUserId:
+    return LineUserId(f"U{number:032x}")
 
 
 def three_days(stage: Stage, **more: Any) -> None:
