@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.cohorts import Cohorts
     from chalicelib.scenarios.engine import Engine
     from chalicelib.scenarios.entries import Entries
+    from chalicelib.scenarios.lint_parts import Kind
     from chalicelib.scenarios.people import ScenarioPeople
     from chalicelib.scenarios.published import Published
     from chalicelib.scenarios.ready_made import ReadyMades
@@ -387,7 +388,27 @@ class World:
         """Scenarios as they are drawn."""
         from chalicelib.scenarios.service import Scenarios
 
-        return Scenarios(self.published, self.messages, self.line_accounts, self.machines, self.schedules, self.clock)
+        # A room is made only when a drawing names something of it: most calls never ask.
+        def look_up(kind: Kind, name: str) -> object:
+            match kind:
+                case "account":
+                    return self.line_accounts.get(name)
+                case "tag":
+                    return self.tags.get(name)
+                case "link":
+                    return self.tracking.link(name)
+                case "template":
+                    return self.messages.get(name)
+                case "segment":
+                    return self.segments.saved(name).condition
+                case "webhook":
+                    return self.hooks.get(name)
+                case "scenario":
+                    return self.scenarios.get(name)
+                case "action":
+                    return name if name in self.actions.known else None
+
+        return Scenarios(self.published, look_up, self.machines, self.schedules, self.clock)
 
     @cached_property
     def ready_mades(self) -> ReadyMades:

@@ -12,7 +12,7 @@ from chalicelib.kernel.windows import next_grain, parse_duration
 from chalicelib.scenarios.cohorts import Cohorts
 from chalicelib.scenarios.graph import ActionNode, Goal, Scenario, SendNode, WaitForResponseNode, main_exit
 from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Move, sent_at, visit_of
-from chalicelib.scenarios.occasions import event_of, keys_of, listens, matches
+from chalicelib.scenarios.occasions import event_of, is_about, keys_of, listens, matches
 from chalicelib.scenarios.records import Records
 
 _EAGER = timedelta(minutes=5)  # who reacts goes on within so long, together with who reacts meanwhile
@@ -95,7 +95,8 @@ def why_leaving(graph: Scenario, one: Enrollment, fact: Fact) -> str:
         return "goal"
     for occasion in graph.leaves_on():
         is_refusal = occasion.event in ("blocked", "opted_out")  # whenever it was said, it counts
-        if matches(occasion, fact, graph.account) and (is_refusal or fact.at > one.entered_at):
+        is_in_time = is_refusal or fact.at > one.entered_at
+        if is_in_time and matches(occasion, fact, graph.account) and is_about(graph, one.data, fact):
             return occasion.event
     return ""
 

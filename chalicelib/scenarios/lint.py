@@ -1,75 +1,90 @@
-"""What keeps a drawn scenario from being published, by node; pure. The sentences for people are lint_words.py's."""
+"""What keeps a drawn scenario from being published, by node; pure. The sentences for people are lint_words.py's.
+
+A problem is {node: its id, empty for the whole scenario, code, path: where inside, and figures for its sentence}.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterator
 
 from chalicelib.kernel.errors import InvalidError
-from chalicelib.kernel.windows import parse_duration, parse_hhmm
-from chalicelib.scenarios.graph import (
-    BranchNode,
-    EventTrigger,
-    Node,
-    Scenario,
-    SegmentTrigger,
-    SendNode,
-    SplitNode,
-    WaitForResponseNode,
-    WaitNode,
-    exits_of,
-)
-from chalicelib.segments.expression import parse as parse_condition
+from chalicelib.scenarios import lint_nodes, lint_whole
+from chalicelib.scenarios.graph import Node, Scenario, SendNode, WaitForResponseNode, WaitNode, exits_of
+from chalicelib.scenarios.lint_parts import Found, Known, Problem, length_of
 
-# Far waits are parked outside an execution (cohorts.py); three years is as far as a marketer may plan.
-LONGEST_WAIT = timedelta(days=1100)
-_LONGEST_COOLDOWN = timedelta(days=3650)
 MOST_NODES = 200
 NODE_ID = r"^[a-z][a-z0-9_]{0,19}$"
+# A machine's definition holds a node's label twice and may have 1 MB.
+LONGEST_NAME = 100
 
 
-def lint(scenario: Scenario) -> list[dict[str, str]]:
-    """Return every problem of a parsed scenario: node id (empty for the whole), code, details."""
-    problems: list[dict[str, str]] = []
-    if not scenario.name.strip():
-        problems.append({"node": "", "code": "name_empty"})
-    if not 1 <= len(scenario.nodes) <= MOST_NODES:
-        problems.append({"node": "", "code": "wrong_number_of_nodes", "most": str(MOST_NODES)})
-    problems += _dangling(scenario)
+def lint(scenario: Scenario, knows: Known | None = None) -> list[Problem]:
+    """Return every problem of a parsed scenario. knows: the house that it is published in; None checks the drawing alone."""
+    problems = [*_names(scenario), *_dangling(scenario)]
     if problems:
         return problems
     problems += _unreachable(scenario)
     problems += _endless(scenario)
+    problems += _never_answered(scenario)
     for node_id, node in scenario.nodes.items():
-        problems += [{"node": node_id, **problem} for problem in _node_problems(scenario, node_id, node)]
-    problems += _whole(scenario)
-    return problems
+        found = Found(node_id)
+        lint_nodes.check(scenario, node, found, knows)
+        problems += found.problems
+    whole = Found("")
+    lint_whole.check(scenario, whole, knows)
+    return problems + whole.problems
 
 
-def _dangling(scenario: Scenario) -> list[dict[str, str]]:
+def _names(scenario: Scenario) -> list[Problem]:
+    found: list[Problem] = []
+    if not scenario.name.strip():
+        found.append({"node": "", "code": "name_empty"})
+    if len(scenario.name) > LONGEST_NAME:
+        found.append({"node": "", "code": "name_too_long", "most": str(LONGEST_NAME)})
+    if not 1 <= len(scenario.nodes) <= MOST_NODES:
+        found.append({"node": "", "code": "wrong_number_of_nodes", "most": str(MOST_NODES)})
+    for node_id, node in scenario.nodes.items():
+        if not re.fullmatch(NODE_ID, node_id):
+            found.append({"node": node_id, "code": "id_malformed"})
+        if any(len(label) > LONGEST_NAME for label in _labels(node)):
+            found.append({"node": node_id, "code": "label_too_long", "most": str(LONGEST_NAME)})
+    return found
+
+
+def _labels(node: Node) -> Iterator[str]:
+    yield node.label
+    for part in (*getattr(node, "cases", ()), *getattr(node, "shares", ())):
+        yield part.label
+
+
+def _dangling(scenario: Scenario) -> list[Problem]:
     found = []
     if scenario.start not in scenario.nodes:
         found.append({"node": "", "code": "start_unknown", "target": scenario.start})
     for node_id, node in scenario.nodes.items():
         lost = [target for target in exits_of(node) if target not in scenario.nodes]
-        found += [{"node": node_id, "code": "dangling_edge", "target": target} for target in lost]
+        found += [{"node": node_id, "code": "dangling_edge", "target": target} for target in dict.fromkeys(lost)]
     return found
 
 
-def _unreachable(scenario: Scenario) -> list[dict[str, str]]:
+def _reachable(scenario: Scenario, start: str) -> set[str]:
     seen: set[str] = set()
-    todo = [scenario.start]
+    todo = [start]
     while todo:
         node_id = todo.pop()
         if node_id not in seen:
             seen.add(node_id)
             todo += exits_of(scenario.nodes[node_id])
+    return seen
+
+
+def _unreachable(scenario: Scenario) -> list[Problem]:
+    seen = _reachable(scenario, scenario.start)
     return [{"node": node_id, "code": "unreachable"} for node_id in scenario.nodes if node_id not in seen]
 
 
-def _endless(scenario: Scenario) -> list[dict[str, str]]:
+def _endless(scenario: Scenario) -> list[Problem]:
     """Find loops that pass no wait: they would send without end at one instant."""
     instant = {node_id for node_id, node in scenario.nodes.items() if _may_take_no_time(node)}
     done: set[str] = set()
@@ -91,83 +106,32 @@ def _endless(scenario: Scenario) -> list[dict[str, str]]:
 
 
 def _may_take_no_time(node: Node) -> bool:
-    """Say whether a cohort may leave a node at the instant it came: `P0D` at 10:00 is over at once when it is 10:00."""
+    """Say whether a cohort may leave a node at the instant it came.
+
+    `P0D` at 10:00 is over at once when it is 10:00, a weekday on that day, and a person's own date when it is past or now.
+    """
     match node:
-        case WaitNode():
-            length = node.duration
+        case WaitNode(until=None):
+            length = node.duration or "P0D"
         case WaitForResponseNode():
             length = node.timeout
         case _:
             return True
     try:
-        return parse_duration(length) <= timedelta(0)
+        return not length_of(length)
     except InvalidError:
-        return False  # told by _wait_problems
+        return False  # told by lint_nodes
 
 
-def _node_problems(scenario: Scenario, node_id: str, node: Node) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = []
-    if not _matches(NODE_ID, node_id):
-        found.append({"code": "id_malformed"})
-    match node:
-        case WaitNode():
-            found += _wait_problems(node.duration, node.at)
-        case WaitForResponseNode():
-            found += _wait_problems(node.timeout, node.at)
-            if not isinstance(scenario.nodes.get(node.of), SendNode):
-                found.append({"code": "of_is_no_send", "target": node.of})
-        case BranchNode():
-            for index, case in enumerate(node.cases):
-                found += _condition_problems(case.when, f"cases[{index}].when")
-            if not node.cases:
-                found.append({"code": "no_cases"})
-        case SplitNode():
-            if len(node.shares) < 2 or any(share.weight <= 0 for share in node.shares):
-                found.append({"code": "shares_malformed"})
-        case _:
-            pass
+def _never_answered(scenario: Scenario) -> list[Problem]:
+    """Find waits for a reaction to something that nobody who comes there has been sent."""
+    found: list[Problem] = []
+    for node_id, node in scenario.nodes.items():
+        if not isinstance(node, WaitForResponseNode):
+            continue
+        awaited = scenario.nodes.get(node.of)
+        if not isinstance(awaited, SendNode):
+            found.append({"node": node_id, "code": "of_is_no_send", "target": node.of})
+        elif node_id not in _reachable(scenario, awaited.next):
+            found.append({"node": node_id, "code": "of_never_before", "target": node.of})
     return found
-
-
-def _matches(pattern: str, text: str) -> bool:
-    return re.fullmatch(pattern, text) is not None
-
-
-def _wait_problems(duration: str, at: str) -> list[dict[str, str]]:
-    try:
-        length = parse_duration(duration)
-        if at:
-            parse_hhmm(at)
-    except InvalidError as error:
-        return [{"code": error.code.replace(".", "_"), "given": str(error.details.get("given"))}]
-    if length > LONGEST_WAIT:
-        return [{"code": "wait_too_long", "most_days": str(LONGEST_WAIT.days)}]
-    if length <= timedelta(0) and not at:
-        return [{"code": "wait_empty"}]
-    return []
-
-
-def _condition_problems(condition: Mapping[str, Any], where: str) -> list[dict[str, str]]:
-    try:
-        parse_condition(condition)
-    except InvalidError as error:
-        return [{"code": error.code.replace(".", "_"), "path": f"{where}{str(error.details.get('path', '$'))[1:]}"}]
-    return []
-
-
-def _whole(scenario: Scenario) -> list[dict[str, str]]:
-    found = []
-    if isinstance(scenario.trigger, SegmentTrigger):
-        found += _condition_problems(scenario.trigger.condition, "trigger.condition")
-        found += _wait_problems("P1D", scenario.trigger.schedule.at or "?")
-    if isinstance(scenario.trigger, EventTrigger) and scenario.trigger.event == "tag_added" and not scenario.trigger.tag:
-        found.append({"code": "trigger_tag_missing"})
-    if scenario.filter is not None:
-        found += _condition_problems(scenario.filter, "filter")
-    try:
-        scenario.window()
-        if parse_duration(scenario.reentry.cooldown) > _LONGEST_COOLDOWN:
-            found.append({"code": "cooldown_too_long", "most_days": str(_LONGEST_COOLDOWN.days)})
-    except InvalidError as error:
-        found.append({"code": error.code.replace(".", "_")})
-    return [{"node": "", **problem} for problem in found]

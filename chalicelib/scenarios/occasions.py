@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from chalicelib.kernel.clock import to_text
@@ -115,6 +115,13 @@ def data_of(fact: Fact) -> dict[str, str]:
         case _:
             data = {}
     return {"at": to_text(fact.at)} | {name: text[:_LONGEST_DATA] for name, text in list(data.items())[:_MOST_DATA] if text}
+
+
+def is_about(scenario: Scenario, data: Mapping[str, str], fact: Fact) -> bool:
+    """Say whether a fact may be about the occurrence that brought `data`: another booking's cancellation is not."""
+    key = scenario.reentry.key
+    own, told = data.get(key, ""), fact.data.get(key, "") if isinstance(fact, Occurred) else ""
+    return not own or not told or own == told[:_LONGEST_DATA]
 
 
 def keys_of(fact: Fact) -> Iterator[str]:

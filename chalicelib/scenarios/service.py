@@ -10,14 +10,14 @@ from typing import Any
 from chalicelib.kernel.clock import Clock, to_text
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.ids import ScenarioId
-from chalicelib.line_accounts.service import LineAccounts
-from chalicelib.messages.service import Messages
 from chalicelib.ports.machines import Machines
 from chalicelib.ports.schedules import Schedules
 from chalicelib.scenarios import table
 from chalicelib.scenarios.asl import compile_machine, machine_name, problems_of
-from chalicelib.scenarios.graph import Scenario, SendNode, parse, structure_hash
+from chalicelib.scenarios.graph import Scenario, parse, structure_hash
+from chalicelib.scenarios.known import Here, LookUp
 from chalicelib.scenarios.lint import lint
+from chalicelib.scenarios.lint_words import explained
 from chalicelib.scenarios.model import ScenarioHead, ScenarioState, Version
 from chalicelib.scenarios.published import Published
 from chalicelib.scenarios.schedules import next_at, schedule_of
@@ -32,15 +32,13 @@ class Scenarios:
     def __init__(
         self,
         published: Published,
-        messages: Messages,
-        accounts: LineAccounts,
+        look_up: LookUp,
         machines: Machines,
         schedules: Schedules,
         clock: Clock,
     ) -> None:
         self._published = published
-        self._messages = messages
-        self._accounts = accounts
+        self._look_up = look_up
         self._machines = machines
         self._schedules = schedules
         self._clock = clock
@@ -57,29 +55,11 @@ class Scenarios:
 
     def problems(self, scenario_id: str) -> list[dict[str, str]]:
         """Return everything that keeps a drawing from being published, by node."""
-        return self.problems_of(parse(self.get(scenario_id).draft))
+        return self.problems_of(parse(self.get(scenario_id).draft), scenario_id)
 
-    def problems_of(self, scenario: Scenario) -> list[dict[str, str]]:
-        """Return everything that keeps a scenario from being published: the linter's, and what it names that is not there."""
-        found = lint(scenario)
-        keys = {account.key for account in self._accounts.everyone()}
-        if scenario.account and scenario.account not in keys:
-            found.append({"node": "", "code": "account_unknown", "account": scenario.account})
-        for node_id, node in scenario.nodes.items():
-            if isinstance(node, SendNode):
-                found += self._template_problems(node_id, node)
-                if node.account and node.account not in keys:
-                    found.append({"node": node_id, "code": "account_unknown", "account": node.account})
-        return found
-
-    def _template_problems(self, node_id: str, node: SendNode) -> list[dict[str, str]]:
-        try:
-            template = self._messages.get(node.template)
-        except NotFoundError:
-            return [{"node": node_id, "code": "template_unknown", "template": node.template}]
-        if template.channel != node.channel:
-            return [{"node": node_id, "code": "template_of_other_channel", "template": node.template}]
-        return []
+    def problems_of(self, scenario: Scenario, scenario_id: str) -> list[dict[str, str]]:
+        """Return everything that keeps a scenario from being published, what it names and is not there included."""
+        return [explained(problem) for problem in lint(scenario, Here(self._look_up, scenario_id, self._clock.now()))]
 
     def publish(self, scenario_id: str) -> ScenarioHead:
         """Make the drawing the version that new people enter; those under way finish theirs, or are moved (upkeep.relocate).
