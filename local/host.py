@@ -16,9 +16,11 @@ import time
 import traceback
 from contextlib import AbstractContextManager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from local.clock import FileClock
+from local.faults import VARIABLE, Mortality, fault_file
 
 _ERROR_CHARACTERS = 200  # MiniStack keeps 512 bytes of a failing answer; the type must be among them
 _REST_ENTRY = "app.app"
@@ -54,12 +56,15 @@ class Functions:
         # Chalice keeps app.current_request in the process: two threads in one application mixed up their requests (measured).
         self._rest = threading.Lock()
         self._handlers: dict[str, Any] = {}
+        self._mortality = _mortality()
 
     def call(self, name: str, event: Any, context: Context) -> Any:
         """Run one handler, `module.attribute`."""
         handler = self._handler(name)
         alone: AbstractContextManager[Any] = self._rest if name == _REST_ENTRY else nullcontext()
         with alone:
+            if self._mortality:
+                return self._mortality.call(name, lambda: handler(event, context))
             return handler(event, context)
 
     def preload(self) -> None:
@@ -83,6 +88,15 @@ class Functions:
         os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "local-host"
         wiring: Any = importlib.import_module("chalicelib.wiring")
         wiring.use_clock(FileClock(self._clock_file))
+
+
+def _mortality() -> Mortality | None:
+    faults = fault_file()
+    if faults is None:
+        return None
+    mortality = Mortality(faults, Path(os.environ[VARIABLE]))
+    mortality.watch()
+    return mortality
 
 
 def _deployed_environment() -> dict[str, str]:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from local.clock import FileClock
+from local.faults import Refusals, fault_file, patch_services
 from local.mail_events import report_mail_events
 from local.virtual_time import Overlay, VirtualTime, count_invocations, patch_queues, patch_scheduler, patch_step_functions
 
@@ -71,9 +72,10 @@ def keep_mail(mail: Any) -> None:
 class Status:
     """What `GET /_enishi/status` answers: everything in flight, so that a caller can tell when all is quiet."""
 
-    def __init__(self, virtual: VirtualTime, services: Any) -> None:
+    def __init__(self, virtual: VirtualTime, services: Any, refusals: Refusals | None) -> None:
         self._virtual = virtual
         self._services = services
+        self._refusals = refusals
 
     def read(self) -> dict[str, Any]:
         """Return the state of this instant."""
@@ -94,6 +96,7 @@ class Status:
             "next_schedule": self._next_schedule(),
             "queues": self._queues(),
             "esm_inflight": sum(self._services.lambda_svc._esm_inflight.values()),
+            "faults": dict(self._refusals.counts) if self._refusals else {},
             **self._virtual.counts(),
         }
 
@@ -180,7 +183,7 @@ def _run() -> None:
     import hypercorn.config
     from ministack import app as server  # type: ignore[import-untyped, unused-ignore]
     from ministack import services  # type: ignore[import-untyped, unused-ignore]
-    from ministack.services import lambda_svc, scheduler, ses, ses_v2, sns, sqs, stepfunctions  # type: ignore[import-untyped, unused-ignore]
+    from ministack.services import dynamodb, lambda_svc, scheduler, ses, ses_v2, sns, sqs, stepfunctions  # type: ignore[import-untyped, unused-ignore]
 
     virtual = VirtualTime(FileClock(os.environ["ENISHI_CLOCK_FILE"]))
     patch_step_functions(virtual, stepfunctions)
@@ -192,12 +195,16 @@ def _run() -> None:
     for module in (ses, ses_v2):
         module.time = Overlay(time, time=virtual.clock.seconds)  # mail carries the virtual time
     report_mail_events(ses_v2, sns, virtual.clock.now)
+    faults = fault_file()
+    refusals = Refusals(faults) if faults else None
+    if refusals:
+        patch_services(refusals, dynamodb, ses_v2, sns, stepfunctions)
     requests = [0]
 
     def on_request() -> None:
         requests[0] += 1
 
-    server.app = answering_status(server.app, Status(virtual, services), on_request)
+    server.app = answering_status(server.app, Status(virtual, services, refusals), on_request)
     hypercorn.config.Config.graceful_timeout = _GRACEFUL_SECONDS
     if os.environ.get("PERSIST_STATE") == "1":
         Autosave(

@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -29,6 +30,7 @@ from infra.deploy import DeployError, Target, deploy
 from infra.package import CODE, LAYER, TEMPLATE, PackageError, content_hash, dump_yaml, package
 from local.child import ROOT, Child, LocalError, wait_until_alive
 from local.clock import FileClock, set_clock
+from local.faults import VARIABLE
 
 STAGE = "local"
 REGION = "ap-northeast-1"
@@ -78,7 +80,8 @@ class LocalStack:
     data_dir: everything it writes, logs too. persist: keep tables, queues, files and mail for the next start there.
     line_url: where the LINE simulator answers. parameters: more parameters of infra/resources.yaml.
     least_privilege: functions run in MiniStack's own workers under their roles, which it then enforces; slower, and they
-    see the machine's clock. The host runs them all as root.
+    see the machine's clock. The host runs them all as root. faulty: what `faults_path` orders goes wrong (local/faults.py), and
+    the functions' process is started again whenever it dies.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class LocalStack:
         line_url: str = "http://127.0.0.1:4702",
         parameters: Mapping[str, str] | None = None,
         least_privilege: bool = False,
+        faulty: bool = False,
         app_root: Path = ROOT,
     ) -> None:
         self.data_dir = Path(data_dir).resolve()
@@ -103,6 +107,9 @@ class LocalStack:
         self._quiet = quiet
         self._app_root = app_root
         self._least_privilege = least_privilege
+        self._faulty = faulty
+        self._stopping = threading.Event()
+        self._supervisor = threading.Thread(target=self._keep_host_alive, daemon=True, name="supervisor")
         self._given = {
             "PublicUrl": self.api_url,
             "LineApiUrl": line_url,
@@ -119,6 +126,11 @@ class LocalStack:
         logs = self.data_dir / "logs"
         self._aws = Child("MiniStack", "local.ministack", [], self._aws_environment(), logs / "ministack.log")
         self._host = self._new_host()
+
+    @property
+    def faults_path(self) -> Path:
+        """Where a faulty stack looks for what is to go wrong."""
+        return self.data_dir / "faults.json"
 
     @property
     def env(self) -> dict[str, str]:
@@ -148,6 +160,9 @@ class LocalStack:
 
     def stop(self) -> None:
         """Stop everything, host first, so that nothing new is written while MiniStack saves its state."""
+        self._stopping.set()
+        if self._supervisor.is_alive():
+            self._supervisor.join()
         self._host.stop()
         self._slow_down()
         self._aws.stop(patience_seconds=8.0)
@@ -189,13 +204,22 @@ class LocalStack:
         if not self._least_privilege:
             with self._progress("関数 / functions"):
                 self._start_host()
+        if self._faulty:
+            self._supervisor.start()
+
+    def _keep_host_alive(self) -> None:
+        """Start the functions' process again whenever it dies, as Lambda does."""
+        while not self._stopping.wait(0.05):
+            if not self._host.is_alive():
+                with contextlib.suppress(LocalError):  # killed again while it came up
+                    self.restart_host()
 
     def _start_host(self) -> None:
         self._host.start()
         wait_until_alive(self._host, lambda: answers(f"http://127.0.0.1:{self.ports.host}/"), _START_SECONDS)
 
     def _new_host(self) -> Child:
-        environment = {**_inherited(), **self._credentials(), "ENISHI_APP_ROOT": str(self._app_root)}
+        environment = {**_inherited(), **self._credentials(), **self._faults(), "ENISHI_APP_ROOT": str(self._app_root)}
         arguments = [str(self.ports.host), str(self.clock_path)]
         return Child("Lambda host", "local.host", arguments, environment, self.data_dir / "logs" / "functions.log")
 
@@ -272,6 +296,7 @@ class LocalStack:
         return {
             **_inherited(),
             **(keeping if self._persist else {}),
+            **self._faults(),
             "AUTH": str(self._least_privilege).lower(),
             # MiniStack listens to the whole network by default, and with SFTP and MQTT besides.
             "BIND_HOST": "127.0.0.1",
@@ -283,6 +308,10 @@ class LocalStack:
             "TMPDIR": str(self.data_dir / "tmp"),
             "ENISHI_CLOCK_FILE": str(self.clock_path),
         }
+
+    def _faults(self) -> dict[str, str]:
+        # A killed host is back after two seconds or three: calls that nobody repeats but Lambda itself must still come through.
+        return {VARIABLE: str(self.faults_path), "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "3"} if self._faulty else {}
 
     def _resume_clock(self) -> None:
         """Go on from the latest of: now, and what the clock showed when this data was last written."""
