@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from chalicelib.customers.model import Customer
 from chalicelib.kernel.clock import Clock, to_text
@@ -24,6 +22,7 @@ from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Mov
 from chalicelib.scenarios.occasions import data_of, matches
 from chalicelib.scenarios.published import Published
 from chalicelib.scenarios.records import TableRecords, enrollment_key, enrollment_of, new_enrollment
+from chalicelib.scenarios.roster import Roster
 from chalicelib.scenarios.schedules import audience_of
 from chalicelib.segments.service import Segments
 
@@ -199,12 +198,10 @@ class Entries:
             return None
         account = AccountKey(version.graph.account) if version.graph.account else None
         target = cohort_id(version.scenario_id, version.version, version.graph.start, self._first_due(version, at))
-        roster = Roster(self._files, version.scenario_id, part) if _only_those_who_enter(version.graph) else None
-        here: list[Cid] = []
+        roster = Roster(self._files, version.scenario_id, at, part, PARTS) if _only_those_who_enter(version.graph) else None
         batch: dict[Cid, Sequence[Cid]] = {}
         for person in self._segments.find(condition, at, account, segment=part, segments=PARTS):
-            here.append(person.cid)
-            if roster is not None and not roster.is_new(person.cid, at):
+            if roster is not None and not roster.saw(person.cid):
                 continue
             batch[person.cid] = person.customer.aliases
             if len(batch) == _BATCH:
@@ -212,7 +209,7 @@ class Entries:
                 batch = {}
         self._enter_batch(version, batch, target, at)
         if roster is not None:
-            roster.keep(here, at)
+            roster.keep()
         if part + 1 < PARTS:
             return part + 1
         self._cohorts.start(target, self._clock.now())
@@ -252,30 +249,6 @@ class Entries:
         keys = {enrollment_key(alias, version.scenario_id): cid for cid, known in aliases.items() for alias in known}
         found = self._records.get(keys) if keys else {}
         return {keys[key] for key, old in found.items() if not may_reenter(version.graph, old, at)}
-
-
-class Roster:
-    """Who fulfilled a condition the last time it was looked at, one part of everybody: to find those who enter it."""
-
-    def __init__(self, files: Files, scenario_id: str, part: int) -> None:
-        self._files = files
-        self._key = f"rosters/{scenario_id}/{part}.json"
-        content = files.get(self._key)
-        kept: dict[str, Any] = json.loads(content) if content else {"at": "", "cids": [], "before": []}
-        self._at: str = kept["at"]
-        self._cids = frozenset(kept["cids"])
-        self._before = frozenset(kept["before"])
-
-    def is_new(self, cid: Cid, at: datetime) -> bool:
-        """Say whether a person was not there the time before `at`."""
-        # The same instant again is the same look repeated after a crash: it is compared with what stood before it.
-        return cid not in (self._before if self._at == to_text(at) else self._cids)
-
-    def keep(self, cids: Iterable[Cid], at: datetime) -> None:
-        """Keep who was there at an instant, and who before."""
-        before = self._before if self._at == to_text(at) else self._cids
-        content = {"at": to_text(at), "cids": sorted(cids), "before": sorted(before)}
-        self._files.put(self._key, json.dumps(content).encode(), "application/json")
 
 
 def _only_those_who_enter(graph: Scenario) -> bool:

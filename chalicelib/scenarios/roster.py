@@ -1,0 +1,51 @@
+"""Who fulfilled a condition at each look at everybody, so that the next look finds those who have come to fulfil it.
+
+One file a look and part, never changed by a later look: numbers are dense, so a bitmap holds a million people in 125 KB. A look
+is compared with the whole of the latest complete one before it, for nobody promises that a person always falls into the same
+part of a scan.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+
+from chalicelib.kernel.ids import Cid
+from chalicelib.ports.files import Files
+from chalicelib.scenarios.model import minute
+
+
+class Roster:
+    """One part of a look at an instant. The first look of all finds everybody new."""
+
+    def __init__(self, files: Files, scenario_id: str, at: datetime, part: int, parts: int) -> None:
+        self._files = files
+        folder = f"rosters/{scenario_id}/"
+        self._key = f"{folder}{minute(at)}/{part}"
+        # The parts follow each other, so the last one tells that a look came to its end; nor does a look see itself.
+        looks = [key.split("/")[2] for key in files.list(folder) if key.endswith(f"/{parts - 1}")]
+        before = max((look for look in looks if look < minute(at)), default="")
+        bits = [_read(files, f"{folder}{before}/{number}") for number in range(parts)] if before else []
+        length = max(map(len, bits), default=0)
+        union = 0
+        for one in bits:
+            union |= int.from_bytes(one, "little")
+        self._before = union.to_bytes(length, "little")
+        self._here = bytearray()
+
+    def saw(self, cid: Cid) -> bool:
+        """Note that a person fulfils the condition; return whether he did not at the look before."""
+        place, bit = cid >> 3, 1 << (cid & 7)
+        if place >= len(self._here):
+            self._here.extend(bytes(max(place + 1 - len(self._here), len(self._here))))
+        self._here[place] |= bit
+        return place >= len(self._before) or not self._before[place] & bit
+
+    def keep(self) -> None:
+        """Keep who was seen; the same when repeated."""
+        self._files.put(self._key, zlib.compress(self._here), "application/octet-stream")
+
+
+def _read(files: Files, key: str) -> bytes:
+    content = files.get(key)
+    return zlib.decompress(content) if content else b""
