@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from chalicelib.delivery.hooks import Hooks
     from chalicelib.delivery.ledger import Ledger
     from chalicelib.delivery.notices import Notices
-    from chalicelib.delivery.senders import Mapper
     from chalicelib.delivery.service import Delivery
     from chalicelib.friends.service import Friends
     from chalicelib.idempotency.service import Idempotency
     from chalicelib.identity_links.service import IdentityLinks
     from chalicelib.imports.service import Imports
+    from chalicelib.kernel.each import Mapper
     from chalicelib.line_accounts.service import LineAccounts
     from chalicelib.messages.service import Messages
     from chalicelib.orders.service import Orders
@@ -71,7 +71,7 @@ class World:
         """DynamoDB in bulk."""
         from chalicelib.adapters.database import DynamoDatabase
 
-        return DynamoDatabase()
+        return DynamoDatabase(each=self.each_request)
 
     @cached_property
     def secrets(self) -> Secrets:
@@ -153,9 +153,18 @@ class World:
     @cached_property
     def each(self) -> Mapper:
         """How the calls of a batch are worked through."""
-        from chalicelib.adapters.threads import in_threads
+        from chalicelib.adapters.line import CALLS_AT_ONCE
+        from chalicelib.adapters.threads import Threads
 
-        return in_threads
+        return Threads(CALLS_AT_ONCE)
+
+    @cached_property
+    def each_request(self) -> Mapper:
+        """How DynamoDB's batches are worked through; in threads of their own, for a call of a batch may ask DynamoDB too."""
+        from chalicelib.adapters.database import REQUESTS_AT_ONCE
+        from chalicelib.adapters.threads import Threads
+
+        return Threads(REQUESTS_AT_ONCE)
 
     # Rooms ------------------------------------------------------------------------------------------------------------------
 

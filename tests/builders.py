@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chalicelib.delivery.senders import in_turn
+from chalicelib.kernel.each import in_turn
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.settings import settings
 from chalicelib.wiring import World
@@ -95,6 +95,6 @@ def make_stage() -> Stage:
     for name in ("line", "email", "sms", "files", "secrets", "events", "work", "machines", "schedules", "hook_caller"):
         world.__dict__[name] = getattr(stage, name)
     world.__dict__["line_inspector"] = FakeInspector()
-    world.__dict__["each"] = in_turn
+    world.__dict__["each"] = world.__dict__["each_request"] = in_turn
     world.line_accounts.connect("main", "縁商店", "1234567890", "f" * 32, "https://shop.test/line-login")
     return stage

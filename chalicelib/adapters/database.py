@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from chalicelib.adapters.aws import client, translated
+from chalicelib.kernel.each import Mapper, in_turn
 from chalicelib.kernel.errors import PermanentError, TemporaryError
 from chalicelib.ports.database import CONDITION_FAILED, DUPLICATE, Item, Statement
 
 _STATEMENTS = 25  # BatchExecuteStatement and BatchWriteItem take at most 25
 _KEYS = 100  # BatchGetItem takes at most 100
+REQUESTS_AT_ONCE = 8  # a page's reading and claiming in three to five rounds; far below the client's twenty connections
 _LOST = {CONDITION_FAILED, DUPLICATE}
 _THROTTLED = {
     "ThrottlingError",
@@ -69,17 +71,16 @@ def _plain(item: Mapping[str, Mapping[str, Any]]) -> Item:
 
 
 class DynamoDatabase:
-    """Implements ports.database.Database."""
+    """Implements ports.database.Database. each: how the batches of one call are worked through; none waits for another."""
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, sleep: Callable[[float], None] = time.sleep, each: Mapper = in_turn) -> None:
         self._sleep = sleep
+        self._each = each
 
     def execute(self, statements: Sequence[Statement]) -> list[str | None]:
         """Run independent conditional writes; see the port."""
-        outcomes: list[str | None] = []
-        for batch in _batches(statements, _STATEMENTS):
-            outcomes += self._execute_batch(batch)
-        return outcomes
+        client("dynamodb", once=True)  # here, or each thread would make one of its own
+        return list(chain.from_iterable(self._each(self._execute_batch, _batches(statements, _STATEMENTS))))
 
     def _execute_batch(self, batch: list[Statement]) -> list[str | None]:
         outcomes: dict[int, str | None] = {}
@@ -116,38 +117,41 @@ class DynamoDatabase:
 
     def get_many(self, table: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Item]:
         """Return the items of these keys; see the port."""
-        found: dict[tuple[str, str], Item] = {}
-        for batch in _batches(dict.fromkeys(keys), _KEYS):
-            todo: list[dict[str, Any]] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in batch]
-            for attempt in range(8):
-                with translated("BatchGetItem"):
-                    answer = client("dynamodb").batch_get_item(RequestItems={table: {"Keys": todo, "ConsistentRead": True}})
-                for raw in answer["Responses"].get(table, []):
-                    item = _plain(raw)
-                    found[(item["pk"], item["sk"])] = item
-                todo = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-                if not todo:
-                    break
-                self._sleep(min(0.05 * 2**attempt, 2.0))
-            else:
-                raise TemporaryError("BatchGetItem: throttled")
-        return found
+        client("dynamodb")
+        batches = _batches(dict.fromkeys(keys), _KEYS)
+        found = chain.from_iterable(self._each(lambda batch: self._get_batch(table, batch), batches))
+        return {(item["pk"], item["sk"]): item for item in found}
+
+    def _get_batch(self, table: str, batch: list[tuple[str, str]]) -> list[Item]:
+        found: list[Item] = []
+        todo: list[dict[str, Any]] = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in batch]
+        for attempt in range(8):
+            with translated("BatchGetItem"):
+                answer = client("dynamodb").batch_get_item(RequestItems={table: {"Keys": todo, "ConsistentRead": True}})
+            found += [_plain(item) for item in answer["Responses"].get(table, [])]
+            todo = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            if not todo:
+                return found
+            self._sleep(min(0.05 * 2**attempt, 2.0))
+        raise TemporaryError("BatchGetItem: throttled")
 
     def put_many(self, table: str, items: Iterable[Item]) -> None:
         """Write items without a condition; see the port."""
-        for batch in _batches(items, _STATEMENTS):
-            todo: list[dict[str, Any]] = [
-                {"PutRequest": {"Item": {name: to_wire(value) for name, value in item.items()}}} for item in batch
-            ]
-            for attempt in range(8):
-                with translated("BatchWriteItem"):
-                    answer = client("dynamodb").batch_write_item(RequestItems={table: todo})
-                todo = answer.get("UnprocessedItems", {}).get(table, [])
-                if not todo:
-                    break
-                self._sleep(min(0.05 * 2**attempt, 2.0))
-            else:
-                raise TemporaryError("BatchWriteItem: throttled")
+        client("dynamodb")
+        self._each(lambda batch: self._put_batch(table, batch), _batches(items, _STATEMENTS))
+
+    def _put_batch(self, table: str, batch: list[Item]) -> None:
+        todo: list[dict[str, Any]] = [
+            {"PutRequest": {"Item": {name: to_wire(value) for name, value in item.items()}}} for item in batch
+        ]
+        for attempt in range(8):
+            with translated("BatchWriteItem"):
+                answer = client("dynamodb").batch_write_item(RequestItems={table: todo})
+            todo = answer.get("UnprocessedItems", {}).get(table, [])
+            if not todo:
+                return
+            self._sleep(min(0.05 * 2**attempt, 2.0))
+        raise TemporaryError("BatchWriteItem: throttled")
 
     def query(self, table: str, pk: str, *, prefix: str = "", after: str = "", limit: int = 0) -> list[Item]:
         """Return the items of a collection; see the port."""
@@ -188,7 +192,6 @@ class DynamoDatabase:
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _batches(entries: Iterable[T], size: int) -> Iterator[list[T]]:
+def _batches(entries: Iterable[T], size: int) -> list[list[T]]:
     iterator = iter(entries)
-    while batch := list(islice(iterator, size)):
-        yield batch
+    return list(iter(lambda: list(islice(iterator, size)), []))

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
-
-from chalicelib.adapters.line import CALLS_AT_ONCE
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-@lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=CALLS_AT_ONCE, thread_name_prefix="call")
+class Threads:
+    """Implements kernel.each.Mapper. Work must not come back to its own threads: they would wait for each other."""
 
+    def __init__(self, most: int) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=most, thread_name_prefix="call")
 
-def in_threads(work: Callable[[T], R], entries: Sequence[T]) -> list[R]:
-    """Work through entries at once, as far as there are threads; implements delivery.senders.Mapper."""
-    if len(entries) == 1:
-        return [work(entries[0])]
-    return list(_pool().map(work, entries))
+    def __call__(self, work: Callable[[T], R], entries: Sequence[T]) -> list[R]:
+        """Work through entries at once, as far as there are threads; an error is raised when all have come to their end."""
+        if len(entries) == 1:
+            return [work(entries[0])]
+        under_way = [self._pool.submit(work, entry) for entry in entries]
+        wait(under_way)
+        return [one.result() for one in under_way]

@@ -18,6 +18,7 @@ from chalicelib.delivery.model import Batch, Call, MachineChannel
 from chalicelib.delivery.quotas import Quotas
 from chalicelib.delivery.results import accepted
 from chalicelib.kernel.clock import Clock
+from chalicelib.kernel.each import Mapper, in_turn
 from chalicelib.kernel.errors import PermanentError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import derived_uuid
 from chalicelib.line_accounts.service import LineAccounts
@@ -42,20 +43,12 @@ _LONGEST_WAIT_SECONDS = 60.0
 _REASON = 120  # of the words of a refusal, kept for each of up to 500 people
 
 T = TypeVar("T")
-R = TypeVar("R")
-# Applies a function to entries and returns the results in their order.
-Mapper = Callable[[Callable[[Any], Any], Sequence[Any]], list[Any]]
 # Waits until a call may be made: account, verb, how many are wanted (permits.Permits.take).
 Leave = Callable[[str, str, int], None]
 
 
 class HalfSentError(SendingStoppedError):
     """Sending was stopped after a part of a multicast had been taken: its keys are in use."""
-
-
-def in_turn(work: Callable[[T], R], entries: Sequence[T]) -> list[R]:
-    """Work through entries one after the other."""
-    return [work(entry) for entry in entries]
 
 
 def _at_once(account: str, verb: str, wanted: int) -> None:

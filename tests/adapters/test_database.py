@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import boto3
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from chalicelib.adapters import aws
 from chalicelib.adapters import database as adapter
 from chalicelib.adapters.database import DynamoDatabase, from_wire, to_wire
+from chalicelib.adapters.threads import Threads
 from chalicelib.kernel.errors import PermanentError, TemporaryError
 from chalicelib.ports.database import CONDITION_FAILED, DUPLICATE, Statement
 
@@ -256,3 +258,40 @@ def test_unprocessed_keys_and_items_are_asked_for_again(monkeypatch: pytest.Monk
         database, _, _ = throttled(monkeypatch, endless)
         with pytest.raises(TemporaryError):
             verb(database)
+
+
+# Batches at once -------------------------------------------------------------------------------------------------------------
+
+
+def test_batches_run_at_once_and_their_outcomes_stand_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(4, timeout=10)
+
+    def answer(call: dict[str, Any]) -> Any:
+        together.wait()  # passes only when four requests are under way
+        names = [statement["Parameters"][0]["S"] for statement in call["Statements"]]
+        return {"Responses": [{"Error": {"Code": DUPLICATE}} if int(name[1:]) % 3 == 0 else {} for name in names]}
+
+    _, client, _ = throttled(monkeypatch, answer)
+    outcomes = DynamoDatabase(each=Threads(4)).execute([insert(f"p{n}") for n in range(99)])
+    assert outcomes == [DUPLICATE if n % 3 == 0 else None for n in range(99)]
+    assert len(client.calls) == 4
+
+
+def test_items_are_put_and_read_by_many_threads_as_by_one(tables: str) -> None:
+    database, items = DynamoDatabase(each=Threads(8)), [{"pk": f"p{n}", "sk": "s", "n": n} for n in range(230)]
+    database.put_many(TABLE, items)
+    found = database.get_many(TABLE, [(f"p{n}", "s") for n in range(235)])
+    assert sorted(found.values(), key=lambda item: item["n"]) == items
+
+
+def test_the_first_error_is_raised_when_everything_has_come_to_its_end() -> None:
+    worked = []
+
+    def work(entry: int) -> None:
+        worked.append(entry)
+        if entry in (1, 2):
+            raise ValueError(entry)
+
+    with pytest.raises(ValueError, match="1"):
+        Threads(1)(work, range(4))
+    assert worked == [0, 1, 2, 3]

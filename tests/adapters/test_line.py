@@ -14,7 +14,7 @@ import urllib3
 
 from chalicelib.adapters import line as adapter
 from chalicelib.adapters.line import LineApi
-from chalicelib.adapters.threads import in_threads
+from chalicelib.adapters.threads import Threads
 from chalicelib.kernel.errors import AccountRefusedError, PermanentError, QuotaExceededError, TemporaryError
 from chalicelib.ports.line import LineCredentials, Quota, SendAccepted
 from line_simulator import Channel, LineSimulator, Person
@@ -166,10 +166,10 @@ def test_a_token_is_kept_for_twelve_minutes(line: LineSimulator, credentials: Li
 
 def test_many_threads_share_one_token_and_renew_a_dead_one_once(line: LineSimulator, credentials: LineCredentials) -> None:
     api = LineApi(line.url)
-    in_threads(lambda _: api.bot_info(credentials), range(16))
+    Threads(16)(lambda _: api.bot_info(credentials), range(16))
     assert tokens(line) == 1
     dead = api.token(credentials)
-    in_threads(lambda _: api._token(credentials, dead), range(16))
+    Threads(16)(lambda _: api._token(credentials, dead), range(16))
     assert tokens(line) == 2
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from chalicelib.adapters.threads import in_threads
+from chalicelib.adapters.threads import Threads
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.ledger import Ledger
 from chalicelib.delivery.model import Batch, BatchState, Call
@@ -178,7 +178,7 @@ def test_pushes_are_made_at_once_and_results_stand_where_their_calls_do() -> Non
         refusing("U003")(to)
 
     frozen = batch("push", 8)
-    results, errors = senders(Line(refuse), each=in_threads).make_calls(frozen, NOW, again=False)
+    results, errors = senders(Line(refuse), each=Threads(8)).make_calls(frozen, NOW, again=False)
     assert errors == []
     assert [result.partition(" ")[0] for result in results] == ["failed" if n == 3 else "accepted" for n in range(8)]
 
