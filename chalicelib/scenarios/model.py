@@ -171,6 +171,10 @@ class Move:
     visit: str = ""
     note: str = ""
 
+    def noted(self, target: str) -> str:
+        """Return the note with the instant of the cohort that the way leads to, which is not always the one looked for."""
+        return f"{self.note} {target.rpartition('-')[2]}"
+
 
 def minute(moment: datetime) -> str:
     """Return the compact form of a full minute, `202611221030`."""

@@ -260,7 +260,9 @@ def has_responded(node_id: str, node: WaitForResponseNode, one: Enrollment) -> b
 
 def _has_waited(node_id: str, one: Enrollment) -> bool:
     """Say whether a person comes back from his wait at a node: late it may be, but not past."""
-    return any(note == f"moved {node_id} waits" and visit.rpartition("__")[0] == node_id for visit, note in one.path.items())
+    return any(
+        note.startswith(f"moved {node_id} waits") and visit.rpartition("__")[0] == node_id for visit, note in one.path.items()
+    )
 
 
 def until_ends(node: WaitNode, day: date, begins_at: datetime) -> datetime:

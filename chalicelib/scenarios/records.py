@@ -229,7 +229,7 @@ class TableRecords:
         for move in moves:
             row = move.one.row
             sets = 'SET "cohort"=? SET "at_node"=? SET "version"=?' + (f' SET "path"."{move.visit}"=?' if move.note else "")
-            given = (target, "", version, *([move.note] if move.note else []))
+            given = (target, "", version, *([move.noted(target)] if move.note else []))
             guards = (row.pk, row.sk, row.cohort, str(EnrollmentStatus.ACTIVE), row.last)
             statements.append(Statement(f'UPDATE "{settings().engine_table}" {sets} {guard}', (*given, *guards)))
         return [outcome is None for outcome in self._database.execute(statements)]

@@ -66,7 +66,7 @@ class Relocations:
                 continue
             due = max(reached_at(new.nodes[target], begins_at), now)
             note = f"moved {target} version {header.version} {order.to_version}"
-            groups.setdefault((target, due), []).append(Move(one, visit_of(header.at_node, header.at_due), note))
+            groups.setdefault((target, due), []).append(Move(one, visit_of("", now), note))
         ended = self._records.end_enrollments(leaving, EnrollmentStatus.EXITED, "version_moved", now, in_cohort=True)
         moved = [
             self._cohorts.move(moves, order.to_version, target, due, now) == len(moves) for (target, due), moves in groups.items()
