@@ -25,9 +25,12 @@ def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
 
 
 def handle_message(body: str, attributes: Mapping[str, str], here: World) -> None:
-    """Work through one message of the events queue: a webhook body, or a visit of one of our own addresses."""
+    """Work through one message of the events queue: a webhook body, a visit of one of our own addresses, or what others report."""
     if attributes.get("kind") == "visit":
         _visit(json.loads(body), here)
+        return
+    if attributes.get("kind") == "occurred":
+        react(here.tracking.occurrences(json.loads(body)["fact_ids"]), here)
         return
     account = AccountKey(attributes["account"])
     content: bytes | str = body

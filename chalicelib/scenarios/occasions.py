@@ -31,7 +31,7 @@ from chalicelib.segments.expression import parse as parse_condition
 
 _REACTIONS = {"clicked", "postback", "message", "video", "email_opened"}
 _EVENT = re.compile(r"_[0-9a-f]{12}\Z")  # what segments.expression.event_key adds for a product or a name
-_MOST_DATA = 10
+_MOST_DATA = 11  # ten, and the name of what happened
 _LONGEST_DATA = 200
 
 

@@ -14,6 +14,7 @@ SCOPES = (
     "accounts:read", "accounts:write",
     "campaigns:read", "campaigns:write",
     "customers:read", "customers:write",
+    "events:write",
     "friends:read",
     "imports:read", "imports:write",
     "keys:read", "keys:write",

@@ -7,14 +7,14 @@ import hashlib
 import hmac
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
-from chalicelib.kernel.facts import EmailOpened, Fact, LinkClicked
+from chalicelib.kernel.facts import EmailOpened, Fact, LinkClicked, Occurred
 from chalicelib.kernel.ids import Cid
 from chalicelib.ports.database import Database, Item
 from chalicelib.ports.secrets import Secrets
@@ -27,6 +27,7 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f]")  # the address goes into a header
 _REMEMBER_SECONDS = 30.0
 _SHORT = re.compile(r"[0-9A-Za-z_-]{22}\Z")
 _SHORT_LIFE = timedelta(days=400)
+_OCCURRENCE_LIFE = timedelta(days=90)
 
 
 class Tracking:
@@ -125,6 +126,16 @@ class Tracking:
     def note(self, fact: Fact, kind: str, **details: Any) -> None:
         """Write a fact into the person's timeline."""
         table.note(self._database, fact, kind, details)
+
+    def keep_occurrences(self, facts: Sequence[Occurred]) -> list[Occurred]:
+        """Keep what other systems report, each once for its fact_id; return it as it was told first."""
+        table.keep_occurrences(self._database, facts, self._clock.now() + _OCCURRENCE_LIFE)
+        kept = table.occurrences(self._database, [fact.fact_id for fact in facts])
+        return [kept[fact.fact_id] for fact in facts]
+
+    def occurrences(self, fact_ids: Iterable[str]) -> list[Occurred]:
+        """Return what was kept under these ids."""
+        return list(table.occurrences(self._database, fact_ids).values())
 
     def acted(self, cid: Cid, at: datetime) -> None:
         """Note that a person did something himself at this instant: not a purchase, not what a machine did for him."""

@@ -1,7 +1,11 @@
-"""Links in the config table (`LNK` / id); what people did in the timeline (`C#cid` / `EV#…`), and their habits (core, `A`)."""
+"""Links in the config table (`LNK` / id); what people did in the timeline (`C#cid` / `EV#…`), and their habits (core, `A`).
+
+What other systems report stands in the timeline table too, by the id they gave it: `OCC#fact` / `#`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,11 +15,11 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.kernel.clock import from_text, to_text
-from chalicelib.kernel.facts import Fact
+from chalicelib.kernel.facts import Fact, Occurred
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.windows import JST
 from chalicelib.people.model import person_key
-from chalicelib.ports.database import Database, Item
+from chalicelib.ports.database import Database, Item, Statement
 from chalicelib.settings import settings
 from chalicelib.storage import ConfigItem, CoreItem, is_lost, saved
 from chalicelib.tracking.model import ACTIVITY_SK, HOURS, TrackedLink
@@ -80,6 +84,41 @@ def note(database: Database, fact: Fact, kind: str, details: dict[str, Any]) -> 
 def timeline(database: Database, cid: Cid) -> list[Item]:
     """Return what a person did, oldest first."""
     return database.query(settings().timeline_table, person_key(cid), prefix="EV#")
+
+
+def keep_occurrences(database: Database, facts: Sequence[Occurred], expires: datetime) -> None:
+    """Write what happened unless it is there; of two with one id the first stands."""
+    items = [
+        {
+            "pk": f"OCC#{fact.fact_id}",
+            "sk": "#",
+            "cid": int(fact.cid),
+            "at": to_text(fact.at),
+            "event": fact.event,
+            "name": fact.name,
+            "data": dict(fact.data),
+            "ttl": int(expires.timestamp()),
+        }
+        for fact in facts
+    ]
+    database.execute([Statement.insert(settings().timeline_table, item) for item in items])
+
+
+def occurrences(database: Database, fact_ids: Iterable[str]) -> dict[str, Occurred]:
+    """Return what is kept by these ids."""
+    keys = {(f"OCC#{fact_id}", "#"): fact_id for fact_id in fact_ids}
+    found = database.get_many(settings().timeline_table, keys)
+    return {
+        keys[key]: Occurred(
+            fact_id=keys[key],
+            cid=Cid(item["cid"]),
+            at=from_text(item["at"]),
+            event=item["event"],
+            name=item["name"],
+            data=item["data"],
+        )
+        for key, item in found.items()
+    }
 
 
 def acted(cid: Cid, at: datetime) -> None:

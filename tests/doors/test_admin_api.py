@@ -555,7 +555,16 @@ def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock)
     tour("enroll_customer", scenario_id="hello", customer_id=friend["customer_id"])
     assert tour("list_enrollments", customer_id=friend["customer_id"])["items"][0]["scenario_id"] == "hello"
     tour("pause_scenario", {"reason": "確認"}, scenario_id="hello")
-    tour("resume_scenario", scenario_id="hello")
+    tour("resume_scenario", {"mode": "now"}, scenario_id="hello")
+    tour("publish_scenario", scenario_id="hello")
+    moved = {**graph, "nodes": {"w": {"type": "wait", "duration": "P5D", "next": "e"}, "e": {"type": "end"}}}
+    tour("save_scenario", {"graph": moved}, scenario_id="hello")
+    tour("publish_scenario", scenario_id="hello")
+    tour("move_scenario", {"from_version": 1}, scenario_id="hello")
+    tour("stop_scenario", {"reason": "終了"}, scenario_id="hello")
+    report = {"event": "custom", "event_id": "E1", "name": "cart", "member_no": "M1"}
+    assert tour("report_event", report)["customer_id"] == cus
+    tour("report_events", {"events": [report, {**report, "member_no": "M0", "event_id": "E2"}]})
     tour("list_dead_letters")
     tour("replay_dead_letters", {})
     tour("list_unknown_deliveries")
