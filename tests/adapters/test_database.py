@@ -285,13 +285,15 @@ def test_items_are_put_and_read_by_many_threads_as_by_one(tables: str) -> None:
 
 
 def test_the_first_error_is_raised_when_everything_has_come_to_its_end() -> None:
-    worked = []
+    ended, raised = [], threading.Event()
 
     def work(entry: int) -> None:
-        worked.append(entry)
-        if entry in (1, 2):
+        if entry < 2:
             raise ValueError(entry)
+        raised.wait(0.2)  # the last to end, unless the error was raised before
+        ended.append(entry)
 
-    with pytest.raises(ValueError, match="1"):
-        Threads(1)(work, range(4))
-    assert worked == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="0"):
+        Threads(3)(work, range(3))
+    assert ended == [2]
+    raised.set()
