@@ -10,7 +10,7 @@ from chalicelib.kernel.clock import Clock, to_text
 from chalicelib.kernel.facts import EmailOpened, Evidence, Fact, LinkClicked, Responded
 from chalicelib.kernel.windows import next_grain, parse_duration
 from chalicelib.scenarios.cohorts import Cohorts
-from chalicelib.scenarios.graph import ActionNode, Goal, Scenario, SendNode, WaitForResponseNode, main_exit
+from chalicelib.scenarios.graph import ActionNode, Goal, Scenario, SendNode, WaitForResponseNode, main_exit, reached_at
 from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Move, sent_at, visit_of
 from chalicelib.scenarios.occasions import event_of, is_about, keys_of, listens, matches
 from chalicelib.scenarios.records import Records
@@ -57,7 +57,7 @@ class Hearing:
         if waiting.node.on is not None:
             self._records.note_events(one, [f"wait__{waiting.node_id}"], fact.at)
         now = self._clock.now()
-        due = next_grain(max(fact.at, now), _EAGER)
+        due = reached_at(graph.nodes[waiting.node.responded], next_grain(max(fact.at, now), _EAGER))
         move = Move(one, visit_of(waiting.node_id, waiting.due), f"moved {waiting.node.responded} responded")
         return self._cohorts.move([move], one.version, waiting.node.responded, due, now) > 0
 
