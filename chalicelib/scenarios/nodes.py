@@ -211,7 +211,7 @@ def _job(task: Task, channel: Channel, template: str) -> Job:
 
 def _told(task: Task, node: ActionNode) -> dict[str, str]:
     """Return what a webhook is told besides the person: what the marketer wrote, and where in which scenario this is."""
-    return {"scenario": task.version.scenario_id, "node": task.node_id, **({"text": node.text} if node.text else {}), **node.data}
+    return {"scenario": task.version.scenario_id, "node": task.node_id, **node.data}
 
 
 def job_of(task: Task, node: SendNode) -> Job:

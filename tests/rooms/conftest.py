@@ -8,6 +8,7 @@ from chalicelib.adapters.database import DynamoDatabase
 from chalicelib.ports.database import Statement
 from tests.builders import Stage, make_stage
 from tests.fakes.database import plan_of
+from tests.rooms.memory import make_memory_stage
 from tests.fakes.runner import Runner
 from tests.rooms.journey import NOON
 
@@ -34,3 +35,8 @@ def runner(stage: Stage) -> Runner:
     """What Step Functions, Scheduler and the work queue do, from noon on."""
     stage.clock.set(NOON)
     return Runner(stage)
+
+
+@pytest.fixture
+def memory(tables: str) -> Stage:
+    return make_memory_stage()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -28,55 +27,11 @@ from chalicelib.reactions import react
 from chalicelib.scenarios.entries import PARTS
 from chalicelib.scenarios.model import EnrollmentStatus
 from chalicelib.settings import settings
-from tests.builders import HANAKO, MAIN, Stage, make_stage
-from tests.fakes.database import FakeDatabase
+from tests.builders import HANAKO, MAIN, Stage
 from tests.rooms.journey import END, NOON, rest
+from tests.rooms.memory import crashes, database, inside, look, people
 
 NODES = {"w": rest("P9D", "e"), "e": END}
-
-
-class Crash(Exception):
-    """The process is gone."""
-
-
-@pytest.fixture
-def memory(tables: str) -> Stage:
-    """A stage whose people and enrollments live in memory, so that a crash can come at every single step."""
-    made = make_stage()
-    made.world.__dict__["database"] = FakeDatabase()
-    made.clock.set(NOON)
-    return made
-
-
-def database(stage: Stage) -> FakeDatabase:
-    found = stage.world.database
-    assert isinstance(found, FakeDatabase)
-    return found
-
-
-def people(stage: Stage, *numbers: int, **profile: Any) -> None:
-    items = [
-        {"pk": f"C#{n}", "sk": "P", "member_no": f"M{n}", "created_at": "2026-01-01T00:00:00.000Z", **profile} for n in numbers
-    ]
-    stage.world.database.put_many(settings().core_table, items)
-
-
-def inside(stage: Stage, scenario_id: str) -> set[int]:
-    """Return who is in a scenario, each looked at by his own row and by the cohort that would lead him on."""
-    kept = database(stage).items(settings().engine_table)
-    rows = {int(item["cid"]): item for (_, sk), item in kept.items() if sk.startswith(f"ENR#{scenario_id}#")}
-    for item in rows.values():
-        assert any(
-            f"COH#{item['cohort']}#" in pk and hint["row_pk"] == item["pk"] for (pk, _), hint in kept.items() if "row_pk" in hint
-        )
-    return set(rows)
-
-
-def look(stage: Stage, scenario_id: str, at: datetime) -> None:
-    stage.clock.set(max(at, stage.clock.now()))
-    part: int | None = 0
-    while part is not None:
-        part = stage.world.entries.by_schedule(scenario_id, at, part)
 
 
 def ten(day: date) -> datetime:
@@ -368,38 +323,6 @@ def test_a_look_that_never_ended_is_not_what_the_next_one_is_compared_with(memor
 
 
 # Crashes --------------------------------------------------------------------------------------------------------------------
-
-
-def crashes(stage: Stage, act: Callable[[], object]) -> Iterator[int]:
-    """Yield after each death of an act at one more of its steps, from the same beginning."""
-    start = database(stage).clone().tables
-    files = dict(stage.files.kept)
-    for number in count():
-        database(stage).tables = FakeDatabase().tables | {name: dict(table) for name, table in _copy(start).items()}
-        stage.files.kept = dict(files)
-        stage.machines.started.clear()
-        steps = count()
-
-        def step(_: str, steps: Iterator[int] = steps, number: int = number) -> None:
-            if next(steps) == number:
-                raise Crash
-
-        database(stage).step = step
-        try:
-            act()
-        except Crash:
-            database(stage).step = None
-            yield number
-        else:
-            database(stage).step = None
-            assert number > 20
-            return
-
-
-def _copy(tables: Any) -> dict[str, Any]:
-    return {
-        name: {pk: {sk: dict(item) for sk, item in items.items()} for pk, items in table.items()} for name, table in tables.items()
-    }
 
 
 @pytest.mark.parametrize(
