@@ -10,11 +10,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.model import Decision, Hold, Job, Limits, PastSend, Report, Row, Send, Skip
+from chalicelib.customers.model import Consent, DeliveryChannel
+from chalicelib.delivery.model import Job, Limits, PastSend, Report, Row, Send, Skip
 from chalicelib.delivery.policy import decide, is_counted, origin, within
+from chalicelib.friends.model import FollowState
 from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.facts import Evidence, Fact, LinkClicked, Occurred, OrderPlaced, Responded, TagAdded, TagRemoved
+from chalicelib.kernel.facts import (
+    Evidence,
+    Fact,
+    FriendBlocked,
+    LinkClicked,
+    Occurred,
+    OptedOut,
+    OrderPlaced,
+    Responded,
+    TagAdded,
+    TagRemoved,
+)
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, TagId
 from chalicelib.kernel.windows import JST
 from chalicelib.messages.model import LINK_PREFIX, Template, render
@@ -84,25 +96,24 @@ class DryOutbox:
         ours: list[Member] = []
         by_account: Counter[AccountKey | None] = Counter()
         for row in rows:
-            if not row.is_open(job.cohort, job.visit):
-                continue
             member = cast("Member", row)
+            if not member.awaits(job.cohort, job.visit):
+                continue
             recent = self._recent[member.cid] if counts else ()
-            decision: Decision = decide(within_limits, self._people[member.cid], now, recent)
-            match decision:
-                case Send(account):
-                    member.visit(job.cohort, job.visit, job.batch_id, "sent")
-                    ours.append(member)
-                    by_account[account] += 1
-                    if counts:
-                        self._recent[member.cid].append(PastSend(now, job.channel, origin(job.source)))
-                case Skip(why):
-                    member.visit(job.cohort, job.visit, "", f"skipped {why}")
-                    report.skipped.append((row, why))
-                    sent.skipped[why] += 1
-                case Hold(until, why):
-                    report.held.append((row, until))
-                    sent.held[why] += 1
+            decision = decide(within_limits, self._people[member.cid], now, recent)
+            if isinstance(decision, Send):
+                member.visit(job.visit, job.batch_id, "sent")
+                ours.append(member)
+                by_account[decision.account] += 1
+                if counts:
+                    self._recent[member.cid].append(PastSend(now, job.channel, origin(job.source)))
+            elif isinstance(decision, Skip):
+                member.visit(job.visit, "", f"skipped {decision.why}")
+                report.skipped.append((row, decision.why))
+                sent.skipped[decision.why] += 1
+            else:
+                report.held.append((row, decision.until))
+                sent.held[decision.why] += 1
         report.sent = [member.row for member in ours]
         self.rows += len(ours) + len(report.skipped)
         self._count(job, sent, by_account, now)
@@ -152,6 +163,27 @@ class StillCrowd:
                 self._compiled.clear()
             found = self._compiled[key] = compile_predicate(parse(condition, self._resolve), now, account)
         return found(person)
+
+    def take(self, fact: Fact) -> None:
+        """Let a fact change the person whom it concerns, as the rooms below would."""
+        person = self.people[fact.cid]
+        match fact:
+            case FriendBlocked(account=account) if account in person.friends:
+                friend = replace(person.friends[account], state=FollowState.BLOCKED)
+                self.people[fact.cid] = replace(person, friends={**person.friends, account: friend})
+            case OptedOut(channel=word):
+                consents = {**person.customer.consents, DeliveryChannel(word): Consent(is_opted_out=True, at="", source="")}
+                self.people[fact.cid] = replace(person, customer=replace(person.customer, consents=consents))
+            case TagAdded(tag_id=tag):
+                self.people[fact.cid] = replace(person, tags=person.tags | {tag})
+            case TagRemoved(tag_id=tag):
+                self.people[fact.cid] = replace(person, tags=person.tags - {tag})
+            case OrderPlaced():
+                stats = person.stats
+                more = replace(stats, count=stats.count + 1, total_yen=stats.total_yen + fact.amount_yen, last_at=fact.at)
+                self.people[fact.cid] = replace(person, stats=replace(more, first_at=stats.first_at or fact.at))
+            case _:
+                pass
 
 
 class DryEffects:

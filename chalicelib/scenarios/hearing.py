@@ -76,14 +76,18 @@ class Hearing:
             self._records.note_events(one, keys, fact.at)
 
     def _waits(self, graph: Scenario, one: Enrollment) -> Waiting | None:
-        """Return the wait that a reaction ends: where his cohort stands, or what follows the send that he has just got."""
+        """Return the wait that a reaction ends: where his cohort stands, or what follows the send that he has just got.
+
+        What his cohort has still to do comes first: a send that is held, an action a few minutes off.
+        """
         header = self._records.cohort(one.row.cohort) if one.row.cohort != INLINE else None
         node_id, due = (header.at_node, header.at_due) if header else (one.at_node, one.last_due)
         for _ in range(_LONGEST_CHAIN):
             node = graph.nodes.get(node_id)
             if isinstance(node, WaitForResponseNode):
                 return Waiting(node_id, node, due)
-            if not (isinstance(node, ActionNode) or (isinstance(node, SendNode) and one.last_node == node_id)):
+            is_under_way = isinstance(node, ActionNode) and due <= self._clock.now()
+            if not (is_under_way or (isinstance(node, SendNode) and one.row.last == visit_of(node_id, due))):
                 return None
             node_id = main_exit(node)
         return None

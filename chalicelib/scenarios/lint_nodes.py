@@ -50,6 +50,7 @@ ACTIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 _PARTS = ("tag", "attribute", "value", "by", "scenario", "target", "text", "data")
 _LONGEST_ATTRIBUTE, _LONGEST_TEXT = 100, 500
+_LARGEST = 10**12  # DynamoDB keeps 38 digits, and sums of many additions shall fit too
 
 
 def check(scenario: Scenario, node: Node, found: Found, knows: Known | None) -> None:
@@ -151,6 +152,9 @@ def _action(node: ActionNode, found: Found, knows: Known | None) -> None:
         found.add("attribute_malformed", "attribute", most=_LONGEST_ATTRIBUTE)
     if len(node.text) > _LONGEST_TEXT or len(str(node.value)) > _LONGEST_TEXT:
         found.add("text_too_long", "text" if node.text else "value", most=_LONGEST_TEXT)
+    for part, number in (("by", node.by), ("value", node.value)):
+        if isinstance(number, int | float) and abs(number) > _LARGEST:
+            found.add("number_too_large", part, most=_LARGEST)
     if node.do in ("scenario_start", "scenario_stop") and node.scenario and knows is not None:
         if node.scenario == knows.scenario_id:
             found.add("scenario_itself", "scenario")

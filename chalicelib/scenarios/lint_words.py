@@ -39,6 +39,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "name_empty": ("シナリオの名前を書いてください。", "Give the scenario a name."),
     "name_too_long": ("シナリオの名前は{most}文字までにしてください。", "A scenario's name has up to {most} characters."),
     "no_cases": ("分岐に条件がありません。条件を1つ以上足してください。", "The branch has no case; add one."),
+    "number_too_large": ("{path} は±{most}までにしてください。", "Give {path} at most {most}."),
     "occasion_name_missing": ("{path} にイベントの名前を書いてください。", "Write the custom event's name at {path}."),
     "occasion_word": ("「{event}」は {path} では絞り込めません（使えるもの: {known}）。消してください。", "The event {event} cannot be narrowed by {path}, only by: {known}."),
     "of_is_no_send": ("反応を待つ相手「{target}」は、送信のステップではありません。送信のステップを選んでください。", "A reaction is awaited to {target}, which sends nothing; choose a step that sends."),

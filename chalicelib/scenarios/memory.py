@@ -80,21 +80,22 @@ class Member:
 
     last_node = Enrollment.last_node
     last_due = Enrollment.last_due
-    is_open = Row.is_open
 
     def note(self, visit: str, text: str) -> None:
         """Note what was decided at a visit."""
         if self.path is _NOTHING:
-            self.path = {}
-        self.path[visit] = text
+            self.path = {visit: text}
+        else:
+            self.path[visit] = text
 
-    def visit(self, cohort: str, visit: str, claim: str, text: str) -> bool:
-        """Claim or skip the member for a visit, as delivery's ledger does; False when he is not there any more."""
-        if self.cohort != cohort or self.status is not EnrollmentStatus.ACTIVE or visit in self.path:
-            return False
+    def awaits(self, cohort: str, visit: str) -> bool:
+        """Say whether the member may be claimed for a visit, as delivery's ledger asks."""
+        return self.cohort == cohort and self.status is EnrollmentStatus.ACTIVE and visit not in self.path
+
+    def visit(self, visit: str, claim: str, text: str) -> None:
+        """Claim or skip the member for a visit."""
         self.last, self.claim = visit, claim
         self.note(visit, text)
-        return True
 
 
 class MemoryRecords:
@@ -213,7 +214,7 @@ class MemoryRecords:
             if is_here:
                 member.cohort, member.at_node, member.version = target, "", version
                 if move.note:
-                    member.note(move.visit, move.note)
+                    member.note(move.visit, move.noted(target))
             won.append(is_here)
         self.writes += len(moves)
         return won

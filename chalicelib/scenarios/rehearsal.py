@@ -168,15 +168,15 @@ class Rehearsal:
     def run(self) -> None:
         """Let everybody in, and time pass until nobody is left or the days are over."""
         self._let_in()
-        self._until(self.assumed.begins_at + timedelta(days=self.assumed.days))
+        self.until(self.assumed.begins_at + timedelta(days=self.assumed.days))
 
     def tell(self, fact: Fact) -> None:
         """Let a fact happen at its instant."""
         self._push(fact.at, 0, fact)
 
-    def let_in(self, cid: Cid, at: datetime) -> Member:
-        """Enter one person now, as an event does, and walk him to his first wait."""
-        member = self.records.enter(cid, at)
+    def let_in(self, cid: Cid, at: datetime, data: Mapping[str, str] | None = None) -> Member:
+        """Enter one person now, as an event does, and walk him to his first wait. data: what the event brings."""
+        member = self.records.enter(cid, at, data=data or {})
         self._entered(member)
         self._react(self.engine.walk(member.enrollment, None))
         return member
@@ -191,7 +191,7 @@ class Rehearsal:
             gap = timedelta(hours=self.assumed.arrive_hours) / max(len(people), 1)
             for number, cid in enumerate(people):
                 at = (self.assumed.begins_at + gap * number).replace(microsecond=0)
-                self._until(at)
+                self.until(at)
                 self.let_in(cid, at)
             return
         at = next_at(schedule, self.assumed.begins_at - _MINUTE) or self.assumed.begins_at
@@ -203,7 +203,8 @@ class Rehearsal:
             self._entered(self.records.enter(cid, at, target))
         self._cohorts.start(target, at)
 
-    def _until(self, end: datetime) -> None:
+    def until(self, end: datetime) -> None:
+        """Let time pass to an instant, and everything happen that falls due."""
         while self._heap and self._heap[0][0] <= end:
             at, _, _, thing = heapq.heappop(self._heap)
             self.clock.moment = max(self.clock.moment, at)
@@ -227,6 +228,7 @@ class Rehearsal:
     # What people do ---------------------------------------------------------------------------------------------------------
 
     def _hear(self, fact: Fact) -> None:
+        self.crowd.take(fact)
         member = self.records.members_by_cid.get(fact.cid)
         if member is None or member.status is not EnrollmentStatus.ACTIVE:
             return

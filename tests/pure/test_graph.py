@@ -14,7 +14,8 @@ from chalicelib.delivery.model import Row
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import Cid, ScenarioId
 from chalicelib.kernel.windows import JST
-from chalicelib.scenarios.graph import MOST_NODES, SplitNode, exits_of, lint, main_exit, parse, schema, share_of, to_json, wait_ends
+from chalicelib.scenarios.graph import SplitNode, exits_of, main_exit, parse, share_of, structure_hash, to_json, to_plain, wait_ends
+from chalicelib.scenarios.lint import lint
 from chalicelib.scenarios.model import Enrollment, cohort_id, from_minute, minute, parse_cohort_id, visit_of
 
 END = {"type": "end"}
@@ -59,79 +60,13 @@ def problems(nodes: dict[str, Any], **more: Any) -> list[tuple[str, str]]:
     return [(problem["node"], problem["code"]) for problem in lint(parse(graph(nodes, **more)))]
 
 
-WHOLE = {"hello": send("wait_a"), "wait_a": answer(), "done": END}
+WHOLE: dict[str, Any] = {"hello": send("wait_a"), "wait_a": answer(), "done": END}
 
 
 def test_a_whole_scenario_has_no_problems_and_comes_back_from_json() -> None:
     scenario = parse(graph(WHOLE, quiet_hours={"start": "21:00", "end": "09:00"}, goal={"event": "purchase"}, exits=["blocked"]))
     assert lint(scenario) == []
     assert parse(to_json(scenario)) == scenario
-
-
-@pytest.mark.parametrize(
-    ("nodes", "more", "expected"),
-    [
-        ({"a": send("nowhere"), "done": END}, {}, [("a", "dangling_edge")]),
-        ({"a": send("done", unreachable="nowhere"), "done": END}, {}, [("a", "dangling_edge")]),
-        ({"a": branch("nowhere"), "done": END}, {}, [("a", "dangling_edge")]),
-        ({"a": branch("done", otherwise="nowhere"), "done": END}, {}, [("a", "dangling_edge")]),
-        ({"a": split((1, "done"), (1, "nowhere")), "done": END}, {}, [("a", "dangling_edge")]),
-        ({"done": END}, {"start": "nowhere"}, [("", "start_unknown")]),
-        ({}, {"start": ""}, [("", "wrong_number_of_nodes"), ("", "start_unknown")]),
-        ({"done": END}, {"name": " "}, [("", "name_empty")]),
-        ({"a": send(), "done": END, "island": send()}, {}, [("island", "unreachable")]),
-        ({"a": send("b"), "b": send("a"), "done": END}, {}, [("done", "unreachable"), ("a", "loop_without_wait")]),
-        ({"a": send("a")}, {}, [("a", "loop_without_wait")]),
-        ({"a": branch("b"), "b": send("a"), "done": END}, {}, [("a", "loop_without_wait")]),
-        ({"a": send("b"), "b": wait("a")}, {}, []),
-        ({"hello": send("b"), "b": answer(responded="hello", timed_out="hello")}, {}, []),
-        # "At 10:00 today" that begins at 10:00 is over at once: the loop would turn for ever at one instant.
-        ({"a": send("b"), "b": wait("a", "P0D", at="10:00")}, {}, [("a", "loop_without_wait")]),
-        ({"hello": send("b"), "b": answer(timeout="PT0M", at="10:00", responded="hello", timed_out="hello")}, {}, [("b", "loop_without_wait")]),
-        ({"a": wait("done", "P0D", at="10:00"), "done": END}, {}, []),
-        ({"a": wait("done", "P300D"), "done": END}, {}, []),
-        ({"a": wait("done", "P301D"), "done": END}, {}, [("a", "wait_too_long")]),
-        ({"hello": send("a"), "a": answer(timeout="P301D"), "done": END}, {}, [("a", "wait_too_long")]),
-        ({"a": wait("done", "PT0M"), "done": END}, {}, [("a", "wait_empty")]),
-        ({"a": wait("done", "3 days"), "done": END}, {}, [("a", "duration_malformed")]),
-        ({"a": wait("done", "P99999999999999D"), "done": END}, {}, [("a", "duration_malformed")]),
-        ({"a": wait("done", at="25:00"), "done": END}, {}, [("a", "time_malformed")]),
-        ({"hello": send("a"), "a": answer(of="done"), "done": END}, {}, [("a", "of_is_no_send")]),
-        ({"hello": send("a"), "a": answer(of="nowhere"), "done": END}, {}, [("a", "of_is_no_send")]),
-        ({"a": branch("done", when={"tag": ""}), "done": END}, {}, [("a", "condition_value")]),
-        ({"a": branch("done", when={"all": [{"colour": 1}]}), "done": END}, {}, [("a", "condition_kind")]),
-        ({"a": branch(), "done": END}, {}, [("a", "no_cases")]),
-        ({"a": split((1, "done")), "done": END}, {}, [("a", "shares_malformed")]),
-        ({"a": split((1, "done"), (0, "done")), "done": END}, {}, [("a", "shares_malformed")]),
-        ({"A": send(), "done": END}, {}, [("A", "id_malformed")]),
-        ({"a.b": send(), "done": END}, {}, [("a.b", "id_malformed")]),
-        ({"a" * 21: send(), "done": END}, {}, [("a" * 21, "id_malformed")]),
-        ({"done": END}, {"trigger": {"type": "segment", "condition": {"tag": "t"}, "schedule": {"at": ""}}}, [("", "time_malformed")]),
-        ({"done": END}, {"trigger": {"type": "segment", "condition": {}, "schedule": {"at": "10:00"}}}, [("", "condition_kind")]),
-        ({"done": END}, {"trigger": {"type": "event", "event": "tag_added"}}, [("", "trigger_tag_missing")]),
-        ({"done": END}, {"filter": {"tag": 1}}, [("", "condition_value")]),
-        ({"done": END}, {"quiet_hours": {"start": "09:00", "end": "09:00"}}, [("", "window_empty")]),
-        ({"done": END}, {"quiet_hours": {"start": "9", "end": "21:00"}}, [("", "time_malformed")]),
-        ({"done": END}, {"reentry": {"mode": "after_exit", "cooldown": "soon"}}, [("", "duration_malformed")]),
-        # A date beyond the calendar would break every later entry.
-        ({"done": END}, {"reentry": {"mode": "after_exit", "cooldown": "P9999999D"}}, [("", "cooldown_too_long")]),
-    ],
-)  # fmt: skip
-def test_the_linter_finds_it_with_the_node(nodes: dict[str, Any], more: dict[str, Any], expected: list[tuple[str, str]]) -> None:
-    assert problems(nodes, **more) == expected
-
-
-def test_a_problem_in_a_condition_has_its_path() -> None:
-    (found,) = lint(parse(graph({"a": branch("done", "done", when={"all": [{"tag": ""}]}), "done": END})))[:1]
-    assert found == {"node": "a", "code": "condition_value", "path": "cases[0].when.all[0].tag"}
-
-
-def test_two_hundred_nodes_are_the_most() -> None:
-    def chain(count: int) -> dict[str, Any]:
-        return {f"n{i}": send(f"n{i + 1}") for i in range(count - 1)} | {f"n{count - 1}": END}
-
-    assert problems(chain(MOST_NODES)) == []
-    assert problems(chain(MOST_NODES + 1)) == [("", "wrong_number_of_nodes")]
 
 
 @pytest.mark.parametrize(
@@ -156,15 +91,6 @@ def test_a_malformed_scenario_names_the_path(data: Any, path: str, word: str) ->
         parse(data)
     assert caught.value.code == "scenario.malformed"
     assert caught.value.details["path"] == path and word in caught.value.details["problem"]
-
-
-def test_the_schema_describes_the_grammar() -> None:
-    import jsonschema
-
-    document = schema()
-    jsonschema.validate(graph(WHOLE), document)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(graph({"a": {"type": "teleport"}}), document)
 
 
 # Walking --------------------------------------------------------------------------------------------------------------------
@@ -194,6 +120,47 @@ def test_a_wait_ends_at_its_clock_time() -> None:
     begins = datetime(2026, 11, 22, 22, 30, tzinfo=JST)
     assert wait_ends(nodes["a"], begins) == datetime(2026, 11, 29, 10, 0, tzinfo=JST)  # type: ignore[arg-type]
     assert wait_ends(nodes["b"], begins) == datetime(2026, 11, 23, 0, 0, tzinfo=JST)  # type: ignore[arg-type]
+
+
+def test_a_wait_for_a_weekday_begins_that_day_unless_it_is_one() -> None:
+    nodes = parse(graph({"a": wait("b", "", weekdays=["sat"]), "b": wait("a", "P1D", at="10:00", weekdays=["tue", "thu"])})).nodes
+    begins = datetime(2026, 11, 22, 22, 30, tzinfo=JST)  # a Sunday
+    assert wait_ends(nodes["a"], begins) == datetime(2026, 11, 28, 0, 0, tzinfo=JST)  # type: ignore[arg-type]
+    assert wait_ends(nodes["a"], datetime(2026, 11, 28, 9, 30, tzinfo=JST)) == datetime(2026, 11, 28, 9, 30, tzinfo=JST)  # type: ignore[arg-type]
+    assert wait_ends(nodes["b"], begins) == datetime(2026, 11, 24, 10, 0, tzinfo=JST)  # type: ignore[arg-type]
+
+
+# What makes a version --------------------------------------------------------------------------------------------------------
+
+
+def test_layout_description_and_labels_make_no_version_but_words_of_that_name_elsewhere_do() -> None:
+    def of(**more: Any) -> str:
+        return structure_hash(parse(graph(WHOLE | {"hello": send("wait_a", **more.pop("hello", {}))}, **more)))
+
+    assert of() == of(description="メモ", layout={"hello": [1, 2]}, hello={"label": "あいさつ"})
+    assert of() != of(hello={"template": "tpl_b"}) != of(account="main")
+
+    def hook(**data: str) -> str:
+        return structure_hash(
+            parse(graph({"a": {"type": "action", "do": "webhook", "target": "w", "data": data, "next": "e"}, "e": END}))
+        )
+
+    assert hook(label="a") != hook(label="b")
+    labelled = branch("done", when={"tag": "tag_a"})
+    labelled["cases"][0]["label"] = "会員"
+    assert structure_hash(parse(graph({"a": labelled, "done": END}))) == structure_hash(
+        parse(graph({"a": branch("done", when={"tag": "tag_a"}), "done": END}))
+    )
+
+
+def test_plain_leaves_out_what_goes_without_saying() -> None:
+    plain = to_plain(
+        parse(
+            graph(WHOLE, reentry={"mode": "never", "cooldown": "P1D"}, exits=["blocked"], goal={"event": "purchase", "exit": False})
+        )
+    )
+    assert plain == graph(WHOLE, exits=["blocked"], goal={"event": "purchase", "exit": False})
+    assert list(plain) == ["schema", "name", "trigger", "goal", "exits", "start", "nodes"]
 
 
 # Names ----------------------------------------------------------------------------------------------------------------------
