@@ -36,7 +36,7 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
             return here.campaigns.send_page(step["campaign_id"], step["shard"], step["cursor"], alone=True)
         case "scenario_entry":
             return _enter(step, here)
-        case "scenario_cohorts" | "scenario_stop_page" | "scenario_move_page":
+        case "scenario_cohorts" | "scenario_stop_page" | "scenario_move_page" | "scenario_sweep_page":
             return here.upkeep.do(dict(step))
         case "import":
             more = here.imports.work(step["import_id"], lambda facts: react_to_orders(facts, here))

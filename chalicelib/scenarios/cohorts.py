@@ -1,7 +1,9 @@
 """Joining cohorts: the one way in which an enrollment's pointer moves. No short cuts; each one that was tried lost somebody.
 
 Order: header if absent → hint → pointer (conditional) → header again; if it has been closed, on to the next cohort. The gate
-closes the header before it lists hints. So either the lister sees the hint or the joiner sees the closed header.
+closes the header before it lists hints. So either the lister sees the hint or the joiner sees the closed header; or both, and
+then the row decides: who may have come late is counted in (`seen_by`) or acted on at the cohort's first visit, or moves on.
+Who came late and was left there by a crash is found by his hint once nobody can be on his way any more (upkeep's sweep).
 tests/pure/test_join_protocol.py runs this code under crashes at every step.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.ids import CohortId, ScenarioId
 from chalicelib.kernel.windows import next_grain
 from chalicelib.ports.database import Item
@@ -45,7 +48,7 @@ class Cohorts:
         for start in range(0, len(moves), page):
             part = moves[start : start + page]
             self._records.put_hints(header, [move.one for move in part])
-            won = self._records.move_pointers(part, target, version=version)
+            won = self._records.move_pointers(part, target, version=version, at=now)
             moved += sum(won)
             self._follow_up(target, [move.one for move, ours in zip(part, won, strict=True) if ours], now)
         self.start(target, now)
@@ -61,7 +64,7 @@ class Cohorts:
         if header is None or not ones:
             return []
         self._records.put_hints(header, ones)
-        fresh = self._records.insert(items)
+        fresh = self._records.insert([{**item, "came_at": to_text(now)} for item in items])
         self._follow_up(target, [one for one, new in zip(ones, fresh, strict=True) if new], now)
         return fresh
 
@@ -69,12 +72,16 @@ class Cohorts:
         """Move those on who came into a cohort as it closed.
 
         joined: as they were before they joined. Whether the gate still saw a hint cannot be known, but the row can tell: a
-        member whom the cohort has acted on has another `last` by now, and his pointer stays.
+        member whom the cohort has acted on has another `last` by now, or was counted in, and his pointer stays.
         """
         header = self._records.cohort(target)
         if joined and header is not None and header.state is not CohortState.OPEN:
-            moves = [Move(one.within(target)) for one in joined]
-            self.move(moves, header.version, header.node, max(header.due, now) + LATE, now)
+            self.move_on(header, [one.within(target) for one in joined], now)
+
+    def move_on(self, header: Cohort, late: Sequence[Enrollment], now: datetime) -> None:
+        """Move those to the next cohort of a closed one's first node who came too late for it."""
+        moves = [Move(one, is_late=True) for one in late]
+        self.move(moves, header.version, header.node, max(header.due, now) + LATE, now)
 
     def open(self, scenario_id: ScenarioId, version: int, node: str, due: datetime, shards: int) -> Cohort:
         """Return the first cohort of a node at or after an instant that may be joined."""

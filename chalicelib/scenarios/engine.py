@@ -8,6 +8,7 @@ MiniStack, and a rehearsal in memory (rehearsal.py), which differ in the records
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,17 @@ from chalicelib.kernel.facts import Fact, ReplyToken
 from chalicelib.observability import count, warning
 from chalicelib.scenarios.asl import GO_PARK, GO_STOP
 from chalicelib.scenarios.cohorts import INSIDE, Cohorts
-from chalicelib.scenarios.graph import ActionNode, SendNode, is_timed, main_exit, reached_at
+from chalicelib.scenarios.graph import (
+    ActionNode,
+    EndNode,
+    Node,
+    SendNode,
+    WaitForResponseNode,
+    is_timed,
+    main_exit,
+    reached_at,
+)
+from chalicelib.scenarios.hearing import went_ahead
 from chalicelib.scenarios.model import (
     INLINE,
     Cohort,
@@ -27,9 +38,10 @@ from chalicelib.scenarios.model import (
     ScenarioHead,
     ScenarioState,
     Version,
+    is_late,
     visit_of,
 )
-from chalicelib.scenarios.nodes import Leaving, Nodes, Outcome, Task
+from chalicelib.scenarios.nodes import Leaving, Nodes, Outcome, Task, has_responded
 from chalicelib.scenarios.records import Records
 
 # What one step adds to an execution's history (docs: GetExecutionHistory): a call of the function is 5 events, a choice 2, a
@@ -67,7 +79,7 @@ class Engine:
         if standing:
             return self._stand(header, standing, header.at_due)
         # Closed before the hints are listed: see cohorts.py.
-        self._records.close_cohort(name)
+        self._records.close_cohort(name, self._clock.now())
         shards = self._records.shards_in_use(header)
         if not shards:
             self._records.end_cohort(header)
@@ -85,12 +97,20 @@ class Engine:
         if standing_of(header, head, run):
             raise Halt
         version = self.version(header.scenario_id, header.version)
-        found, following = self._records.members(name, shard, cursor, self._records.page)
         visit = visit_of(node_id, due)
+        if not header.first_visit:
+            header = replace(header, first_visit=visit)
+            if not self._records.set_cohort(header, first_visit=visit):
+                raise Halt
+        found, following = self._records.members(name, shard, cursor, self._records.page)
         batch_id = f"{name}|{visit}|{shard}|{cursor}"
-        ours = [one for one in found if _is_member(one, name, visit)]
-        # Claimed by an earlier try of this page that may not have come to freeze, and gone on since by a reaction or an exit.
-        owed = [one for one in found if one.row.claim == batch_id and one.row.last == visit and one.row.cohort != name]
+        node = version.graph.node(node_id)
+        ours = self._in_time(header, node, visit, [one for one in found if _is_member(one, name, visit)])
+        others = [one for one in found if one.row.cohort != name]
+        ahead = [one for one in others if went_ahead(version.graph, node_id, due, one)]
+        # Claimed by an earlier try of this page that may not have come to freeze, and gone on since by a reaction.
+        claimed = [one for one in others if one.row.claim == batch_id and one.row.last == visit]
+        owed = ahead if isinstance(node, ActionNode) else claimed
         skips = head is not None and head.skipped is not None and head.skipped[0] <= due < head.skipped[1]
         task = Task(version, node_id, due, name, batch_id, skip="paused" if skips else "")
         try:
@@ -101,7 +121,16 @@ class Engine:
         self._leave(version, task, outcome.leavers)
         if following:
             self._records.set_cohort(header, progress_at=self._clock.now())  # a long step is no overdue one
-        return following, len(ours) - len(outcome.leavers) - outcome.gone, outcome.facts
+        return following, len(ours) - len(outcome.leavers) - outcome.gone + len(ahead), outcome.facts
+
+    def _in_time(self, header: Cohort, node: Node, visit: str, ones: list[Enrollment]) -> list[Enrollment]:
+        """Return those who came in time for a cohort's first visit; who may not have is counted in there, or is no member."""
+        late = [one for one in ones if is_late(header, one)]
+        if not late or (visit == header.first_visit and isinstance(node, SendNode | EndNode)):
+            return ones  # claiming or ending him decides by itself whether he is here
+        won = self._records.count_in(late, header.cohort_id) if visit == header.first_visit else [False] * len(late)
+        out = {one.row.pk + one.row.sk for one, ours in zip(late, won, strict=True) if not ours}
+        return [one for one in ones if one.row.pk + one.row.sk not in out]
 
     def advance(
         self, name: str, run: int, node_id: str, due: datetime, shards: Sequence[Mapping[str, Any]] | None
@@ -196,6 +225,15 @@ class Engine:
             node = version.graph.node(node_id)
             batch_id = f"{one.row.pk}|{one.row.sk}|{one.run}|{visit_of(node_id, due)}"
             task = Task(version, node_id, due, INLINE, batch_id, reply=reply)
+            if isinstance(node, WaitForResponseNode):
+                one = self._records.read_again(one)
+                if not _is_walked(one):
+                    return facts
+                if has_responded(node_id, node, one):
+                    note = f"moved {node.responded} responded"
+                    self._records.set_inline_node(one, node.responded, visit_of(node_id, due), note)
+                    node_id = node.responded
+                    continue
             if is_timed(node):
                 self._cohorts.move([Move(one)], version.version, node_id, reached_at(node, due), self._clock.now())
                 return facts
@@ -211,13 +249,13 @@ class Engine:
                 outcome = Outcome()
             if outcome.facts:
                 tell(outcome.facts)
-            if outcome.gone:
+            if outcome.gone or isinstance(node, EndNode):
                 return facts
             if isinstance(node, SendNode | ActionNode):
                 # Claimed, or changed by what followed from an action.
                 one = self._records.read_again(one)
                 reply = None if isinstance(node, SendNode) else reply  # a reply token answers once
-                if one.row.status != EnrollmentStatus.ACTIVE:
+                if not _is_walked(one):
                     return facts
             leaving = [Leaving(one, left.target, left.at, left.why) for left in outcome.leavers]
             if leaving and (leaving[0].target == node_id or leaving[0].at != due):
@@ -237,6 +275,11 @@ def standing_of(header: Cohort, head: ScenarioHead | None, run: int) -> str:
     if header.run != run or head is None or head.state is ScenarioState.STOPPED:
         return GO_STOP
     return GO_PARK if head.state is ScenarioState.PAUSED else ""
+
+
+def _is_walked(one: Enrollment) -> bool:
+    """Say whether an enrollment is still the walking worker's; another try of the same message may have been quicker."""
+    return one.row.cohort == INLINE and one.row.status == EnrollmentStatus.ACTIVE
 
 
 def _is_member(one: Enrollment, cohort: str, visit: str) -> bool:

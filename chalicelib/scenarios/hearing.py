@@ -56,6 +56,8 @@ class Hearing:
             return False
         if waiting.node.on is not None:
             self._records.note_events(one, [f"wait__{waiting.node_id}"], fact.at)
+        if one.row.cohort == INLINE:
+            return False  # whoever walks him finds it noted when he comes to the wait
         now = self._clock.now()
         due = reached_at(graph.nodes[waiting.node.responded], next_grain(max(fact.at, now), _EAGER))
         move = Move(one, visit_of(waiting.node_id, waiting.due), f"moved {waiting.node.responded} responded")
@@ -91,6 +93,21 @@ class Hearing:
                 return None
             node_id = main_exit(node)
         return None
+
+
+def went_ahead(graph: Scenario, node_id: str, due: datetime, one: Enrollment) -> bool:
+    """Say whether a reaction took a person past actions that his cohort has still to do, to behind the wait after them."""
+    has_actions = False
+    for _ in range(_LONGEST_CHAIN):
+        node = graph.node(node_id)
+        if isinstance(node, WaitForResponseNode):
+            is_out = one.row.status == EnrollmentStatus.EXITED
+            return has_actions and not is_out and one.path.get(visit_of(node_id, due), "").startswith("moved ")
+        if not isinstance(node, ActionNode | SendNode) or (has_actions and isinstance(node, SendNode)):
+            return False
+        has_actions = has_actions or isinstance(node, ActionNode)
+        node_id = main_exit(node)
+    return False
 
 
 def why_leaving(graph: Scenario, one: Enrollment, fact: Fact) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,7 @@ from chalicelib.kernel.clock import aware
 from chalicelib.kernel.ids import Cid, CohortId, ScenarioId
 from chalicelib.scenarios.graph import Scenario
 
+LONGEST_CALL = timedelta(minutes=15)  # no function of ours may run longer (Lambda's limit)
 INLINE = "inline"  # the pointer of an enrollment that is still being walked by the worker that made it
 
 
@@ -76,7 +77,8 @@ class EnrollmentStatus(StrEnum):
 class Enrollment:
     """One person going through one version; `row` is what delivery claims.
 
-    at_node: only while INLINE. path: by visit, what was decided there (delivery's notes, and `moved …` of a way that is not
+    at_node: only while INLINE. seen_by: the cohort that has counted him among its members, noted where that could be in doubt;
+    came_at: when he was pointed there. path: by visit, what was decided there (delivery's notes, and `moved …` of a way that is not
     the main one). responses: by node, or `node|link`, `<instant> <evidence> <kind>`. events: by segments' event key, the
     latest instant. data: what the trigger brought.
     """
@@ -94,6 +96,8 @@ class Enrollment:
     responses: Mapping[str, str] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
+    seen_by: str = ""
+    came_at: datetime | None = None
 
     @property
     def cid(self) -> Cid:
@@ -134,7 +138,9 @@ class Cohort:
 
     run: number of the execution that may act for it; a call of any other is told to stop. is_started: whether that one was
     started; began_at: when; events: what its history holds so far, estimated. hold: why nobody may start it but who mends
-    it. shifted: the end of the last pause by which it was put off. progress_at: the last sign of life.
+    it. shifted: the end of the last pause by which it was put off. progress_at: the last sign of life. closed_at: since when
+    nobody joins, by the machine's clock; first_visit: the one at which its members were listed first; is_swept: nobody who
+    came too late is left in it.
     """
 
     cohort_id: CohortId
@@ -153,6 +159,9 @@ class Cohort:
     hold: str = ""
     shifted: datetime | None = None
     progress_at: datetime | None = None
+    closed_at: datetime | None = None
+    first_visit: str = ""
+    is_swept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +174,34 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An enrollment's way to another cohort. note: why, kept on its path under the visit that it leaves; may be empty."""
+    """An enrollment's way to another cohort. note: why, kept on its path under the visit that it leaves; may be empty.
+
+    is_late: he has come too late into the cohort that he leaves, and stays if it has counted him after all.
+    """
 
     one: Enrollment
     visit: str = ""
     note: str = ""
+    is_late: bool = False
 
     def noted(self, target: str) -> str:
         """Return the note with the instant of the cohort that the way leads to, which is not always the one looked for."""
         return f"{self.note} {target.rpartition('-')[2]}"
+
+
+def is_late(header: Cohort, one: Enrollment) -> bool:
+    """Say whether somebody who is listed in a closed cohort may have come too late for its first visit.
+
+    Not who came so long before it closed that whoever brought him had ended by then, nor whom it has counted or acted on.
+    """
+    if one.came_at is None or header.closed_at is None or one.came_at < header.closed_at - LONGEST_CALL:
+        return False
+    return one.seen_by != header.cohort_id and header.first_visit not in one.path
+
+
+def is_past_first(header: Cohort) -> bool:
+    """Say whether a cohort has left the visit at which its members were listed first."""
+    return bool(header.first_visit) and visit_of(header.at_node, header.at_due) != header.first_visit
 
 
 def minute(moment: datetime) -> str:

@@ -79,7 +79,7 @@ class Nodes:
         self._accounts = accounts
 
     def do(self, task: Task, ones: Sequence[Enrollment], owed: Sequence[Enrollment]) -> Outcome:
-        """Do a node for a page of members; again after any failure. owed: claimed by an earlier try and moved on since."""
+        """Do a node for a page of members; again after any failure. owed: gone on, with this still to be done."""
         node = task.version.graph.node(task.node_id)
         staying, gone = self._those_who_stay(task, ones, node)
         outcome = self._do(task, staying, owed)
@@ -104,8 +104,10 @@ class Nodes:
                 self._outbox.deliver(job, [one.row for one in (*ones, *owed)], [])
                 return Outcome()
             case ActionNode():
-                acting = Acting(task.version, task.node_id, node, visit_of(task.node_id, task.due), task.due, task.batch_id, ones)
-                return Outcome(facts=self._effects.act(acting) if ones else [])
+                everyone = [*ones, *owed]
+                visit = visit_of(task.node_id, task.due)
+                acting = Acting(task.version, task.node_id, node, visit, task.due, task.batch_id, everyone)
+                return Outcome(facts=self._effects.act(acting) if everyone else [])
             case WaitNode():
                 return self._until(task, node, ones)
             case EndNode():

@@ -56,7 +56,7 @@ class Records(Protocol):
         """Write the header of a cohort and its place among the live ones unless they are there."""
         ...
 
-    def close_cohort(self, name: str) -> None:
+    def close_cohort(self, name: str, at: datetime) -> None:
         """Let nobody join any more; nothing when it is closed already."""
         ...
 
@@ -65,7 +65,7 @@ class Records(Protocol):
         ...
 
     def end_cohort(self, header: Cohort) -> None:
-        """Note that a cohort is through, and take it from the list of live ones."""
+        """Note that a cohort is through."""
         ...
 
     def put_hints(self, header: Cohort, ones: Iterable[Enrollment]) -> None:
@@ -84,8 +84,12 @@ class Records(Protocol):
         """Return an enrollment as it stands now."""
         ...
 
-    def move_pointers(self, moves: Sequence[Move], target: CohortId, *, version: int) -> list[bool]:
-        """Point enrollments to a cohort, each unless it has moved, acted or ended since it was read."""
+    def move_pointers(self, moves: Sequence[Move], target: CohortId, *, version: int, at: datetime) -> list[bool]:
+        """Point enrollments to a cohort, each unless it has moved, acted, been counted or ended since it was read."""
+        ...
+
+    def count_in(self, ones: Sequence[Enrollment], name: str) -> list[bool]:
+        """Note that a cohort counts these among its members; False for those who have moved on or ended."""
         ...
 
     def set_inline_node(self, one: Enrollment, node: str, visit: str, note: str) -> None:
@@ -129,6 +133,8 @@ def new_enrollment(
         "status": str(EnrollmentStatus.ACTIVE),
         "last": "",
         "claim": "",
+        "seen_by": "",
+        "came_at": "",
         "path": {},
         "responses": {},
         "events": {},
@@ -156,6 +162,8 @@ def enrollment_of(item: Item) -> Enrollment:
         responses=item["responses"],
         events=item["events"],
         data=item["data"],
+        seen_by=item["seen_by"],
+        came_at=_instant(item, "came_at"),
     )
 
 
@@ -221,17 +229,27 @@ class TableRecords:
         """Return a person's former runs."""
         return [enrollment_of(item) for item in self._database.query(settings().engine_table, person_key(cid), prefix="HIS#")]
 
-    def move_pointers(self, moves: Sequence[Move], target: CohortId, *, version: int) -> list[bool]:
+    def move_pointers(self, moves: Sequence[Move], target: CohortId, *, version: int, at: datetime) -> list[bool]:
         """Point enrollments to a cohort; see Records."""
         # Not `responses`: they are noted beside. Nor the path: a claim that got through changes `last`.
         guard = 'WHERE pk=? AND sk=? AND "cohort"=? AND "status"=? AND "last"=?'
         statements = []
         for move in moves:
             row = move.one.row
-            sets = 'SET "cohort"=? SET "at_node"=? SET "version"=?' + (f' SET "path"."{move.visit}"=?' if move.note else "")
-            given = (target, "", version, *([move.noted(target)] if move.note else []))
-            guards = (row.pk, row.sk, row.cohort, str(EnrollmentStatus.ACTIVE), row.last)
-            statements.append(Statement(f'UPDATE "{settings().engine_table}" {sets} {guard}', (*given, *guards)))
+            sets = 'SET "cohort"=? SET "at_node"=? SET "version"=? SET "came_at"=?' + (
+                f' SET "path"."{move.visit}"=?' if move.note else ""
+            )
+            given = (target, "", version, to_text(at), *([move.noted(target)] if move.note else []))
+            guards = (row.pk, row.sk, row.cohort, str(EnrollmentStatus.ACTIVE), row.last, *([row.cohort] if move.is_late else []))
+            text = f'UPDATE "{settings().engine_table}" {sets} {guard}' + (' AND "seen_by"<>?' if move.is_late else "")
+            statements.append(Statement(text, (*given, *guards)))
+        return [outcome is None for outcome in self._database.execute(statements)]
+
+    def count_in(self, ones: Sequence[Enrollment], name: str) -> list[bool]:
+        """Note that a cohort counts these among its members; see Records."""
+        text = f'UPDATE "{settings().engine_table}" SET "seen_by"=? WHERE pk=? AND sk=? AND "cohort"=? AND "status"=?'
+        keys = [(one.row.pk, one.row.sk) for one in ones]
+        statements = [Statement(text, (name, *key, name, str(EnrollmentStatus.ACTIVE))) for key in keys]
         return [outcome is None for outcome in self._database.execute(statements)]
 
     def set_inline_node(self, one: Enrollment, node: str, visit: str, note: str) -> None:
@@ -319,17 +337,30 @@ class TableRecords:
 
     def live_page(self, scenario_id: str, after: str, most: int) -> tuple[list[Cohort], str]:
         """Return so many live cohorts that follow a name, all for 0, and the next page's cursor, "" after the last."""
+        cohorts, following = self._listed(scenario_id, after, most)
+        return [cohort for cohort in cohorts if cohort.state is not CohortState.ENDED], following
+
+    def known_cohorts(self, scenario_id: str) -> list[Cohort]:
+        """Return the cohorts of a scenario by name, the ended ones too until they are forgotten."""
+        return self._listed(scenario_id, "", 0)[0]
+
+    def _listed(self, scenario_id: str, after: str, most: int) -> tuple[list[Cohort], str]:
         items = self._database.query(settings().engine_table, f"LIVE#{scenario_id}", after=after, limit=most)
         names = [item["sk"] for item in items]
         found = self._database.get_many(settings().engine_table, [(f"COH#{name}", "#") for name in names])
         cohorts = [_cohort(found[f"COH#{name}", "#"]) for name in names if (f"COH#{name}", "#") in found]
-        following = names[-1] if most and len(names) == most else ""
-        return [cohort for cohort in cohorts if cohort.state is not CohortState.ENDED], following
+        return cohorts, names[-1] if most and len(names) == most else ""
 
-    def close_cohort(self, name: str) -> None:
+    def forget_cohort(self, header: Cohort) -> None:
+        """Take an ended cohort off the list."""
+        key = (f"LIVE#{header.scenario_id}", header.cohort_id)
+        self._database.execute([Statement(f'DELETE FROM "{settings().engine_table}" WHERE pk=? AND sk=?', key)])
+
+    def close_cohort(self, name: str, at: datetime) -> None:
         """Let nobody join any more; nothing when it is closed already."""
-        text = f'UPDATE "{settings().engine_table}" SET "state"=? WHERE pk=? AND sk=? AND "state"=?'
-        self._database.execute([Statement(text, (str(CohortState.CLOSED), f"COH#{name}", "#", str(CohortState.OPEN)))])
+        text = f'UPDATE "{settings().engine_table}" SET "state"=? SET "closed_at"=? WHERE pk=? AND sk=? AND "state"=?'
+        given = (str(CohortState.CLOSED), to_text(at), f"COH#{name}", "#", str(CohortState.OPEN))
+        self._database.execute([Statement(text, given)])
 
     def set_cohort(self, header: Cohort, **values: Any) -> bool:
         """Write where a cohort stands; see Records."""
@@ -340,11 +371,8 @@ class TableRecords:
         return self._database.execute([statement]) == [None]
 
     def end_cohort(self, header: Cohort) -> None:
-        """Note that a cohort is through, and take it from the list of live ones."""
-        if not self.set_cohort(header, state=str(CohortState.ENDED)):
-            return
-        key = (f"LIVE#{header.scenario_id}", header.cohort_id)
-        self._database.execute([Statement(f'DELETE FROM "{settings().engine_table}" WHERE pk=? AND sk=?', key)])
+        """Note that a cohort is through; it stays listed until nobody can be on his way into it any more."""
+        self.set_cohort(header, state=str(CohortState.ENDED))
 
     def put_hints(self, header: Cohort, ones: Iterable[Enrollment]) -> None:
         """Note that these enrollments may be members of a cohort; the enrollment itself decides."""
@@ -403,4 +431,7 @@ def _cohort(item: Mapping[str, Any]) -> Cohort:
         hold=item.get("hold", ""),
         shifted=_instant(item, "shifted"),
         progress_at=_instant(item, "progress_at"),
+        closed_at=_instant(item, "closed_at"),
+        first_visit=item.get("first_visit", ""),
+        is_swept=item.get("is_swept", False),
     )

@@ -13,7 +13,17 @@ from chalicelib.observability import warning
 from chalicelib.scenarios.cohorts import Cohorts
 from chalicelib.scenarios.engine import Engine
 from chalicelib.scenarios.graph import EndNode, Scenario, SendNode, WaitForResponseNode, WaitNode, main_exit, reached_at, wait_ends
-from chalicelib.scenarios.model import Cohort, Enrollment, EnrollmentStatus, Move, Relocation, ScenarioHead, visit_of
+from chalicelib.scenarios.model import (
+    Cohort,
+    Enrollment,
+    EnrollmentStatus,
+    Move,
+    Relocation,
+    ScenarioHead,
+    is_late,
+    is_past_first,
+    visit_of,
+)
 from chalicelib.scenarios.records import TableRecords
 
 
@@ -45,13 +55,15 @@ class Relocations:
         mark = f"moves to v{order.to_version}"
         if header.hold != mark:
             # Nobody joins it any more, and whatever execution acts for it is told to stop.
-            self._records.close_cohort(header.cohort_id)
+            self._records.close_cohort(header.cohort_id, now)
             if not self._cohorts.park(header, hold=mark):
                 return None
         old = self._engine.version(header.scenario_id, header.version).graph
         new = self._engine.version(header.scenario_id, order.to_version).graph
         found, following = self._records.members(header.cohort_id, shard, cursor, self._records.page)
         ours = [one for one in found if one.row.cohort == header.cohort_id and one.row.status == EnrollmentStatus.ACTIVE]
+        if is_past_first(header):  # who came too late has done nothing here: he is moved on within the old version first
+            ours = [one for one in ours if not is_late(header, one)]
         try:
             self._engine.finish(header, ours)
         except SendingStoppedError as error:

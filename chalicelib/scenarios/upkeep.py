@@ -15,7 +15,18 @@ from chalicelib.scenarios import table
 from chalicelib.scenarios.asl import machine_name
 from chalicelib.scenarios.cohorts import INSIDE, Cohorts
 from chalicelib.scenarios.graph import WaitForResponseNode, WaitNode, is_timed
-from chalicelib.scenarios.model import Cohort, CohortState, EnrollmentStatus, Relocation, ScenarioHead, ScenarioState, Standing
+from chalicelib.scenarios.model import (
+    LONGEST_CALL,
+    Cohort,
+    CohortState,
+    EnrollmentStatus,
+    Relocation,
+    ScenarioHead,
+    ScenarioState,
+    Standing,
+    is_late,
+    is_past_first,
+)
 from chalicelib.scenarios.records import TableRecords
 from chalicelib.scenarios.relocation import Relocations, put_off
 from chalicelib.scenarios.service import Scenarios
@@ -116,6 +127,8 @@ class Upkeep:
                 return self._stop_page(step["cohort"], step["shard"], step["cursor"])
             case "scenario_move_page":
                 return self._move_page(step)
+            case "scenario_sweep_page":
+                return self._sweep_page(step["cohort"], step["shard"], step["cursor"])
             case unknown:
                 raise DomainError("step.unknown", op=unknown)
 
@@ -183,9 +196,26 @@ class Upkeep:
         if shard + 1 < header.shards:
             return [{"op": op, "cohort": header.cohort_id, "shard": shard + 1, "cursor": ""}]
         fresh = self._records.cohort(header.cohort_id)
-        if fresh is not None:
-            self._records.end_cohort(fresh)
+        if fresh is None:
+            return []
+        if op == "scenario_sweep_page":
+            self._records.set_cohort(fresh, is_swept=True)
+            if fresh.state is CohortState.ENDED:
+                self._records.forget_cohort(fresh)
+            return []
+        self._records.close_cohort(fresh.cohort_id, self._clock.now())
+        self._records.end_cohort(fresh)
         return []
+
+    def _sweep_page(self, name: str, shard: int, cursor: str) -> list[Step]:
+        """Move those on, page by page, who came into a cohort too late and were left there by a crash."""
+        header = self._records.cohort(name)
+        if header is None:
+            return []
+        found, following = self._records.members(name, shard, cursor, self._records.page)
+        ours = [one for one in found if one.row.cohort == name and one.row.status == EnrollmentStatus.ACTIVE]
+        self._cohorts.move_on(header, [one for one in ours if is_late(header, one)], self._clock.now())
+        return self._next_page("scenario_sweep_page", header, shard, following)
 
     # Keeping the promise -----------------------------------------------------------------------------------------------------
 
@@ -194,7 +224,9 @@ class Upkeep:
         now = self._clock.now()
         started, steps, whys = 0, list[Step](), list[str]()
         for head in self._scenarios.everyone():
-            live = self._records.live_cohorts(head.scenario_id)
+            known = self._records.known_cohorts(head.scenario_id)
+            steps += [_first_page("scenario_sweep_page", cohort) for cohort in known if needs_sweep(cohort, now)]
+            live = [cohort for cohort in known if cohort.state is not CohortState.ENDED]
             if head.resumes_at is not None:
                 steps.append(_cohorts_step(head.scenario_id, "shift"))
             if head.state is ScenarioState.STOPPED and live:
@@ -268,6 +300,15 @@ def why_standing(head: ScenarioHead, cohort: Cohort, now: datetime) -> str:
         return "far" if cohort.at_due - now > INSIDE else "overdue"
     alive = max(cohort.at_due, cohort.progress_at or cohort.at_due)
     return "overdue" if alive < now - _OVERDUE.get(cohort.state, timedelta(0)) else ""
+
+
+def needs_sweep(cohort: Cohort, now: datetime) -> bool:
+    """Say whether it is time to look for those who came into a cohort too late: nobody can be on his way into it any more."""
+    if cohort.closed_at is None or now - cohort.closed_at < LONGEST_CALL:
+        return False
+    if cohort.state is CohortState.ENDED:
+        return True
+    return is_past_first(cohort) and not cohort.is_swept
 
 
 def _cohorts_step(scenario_id: str, what: str) -> Step:
