@@ -89,7 +89,7 @@ class Hearing:
             if isinstance(node, WaitForResponseNode):
                 return Waiting(node_id, node, due)
             is_under_way = isinstance(node, ActionNode) and due <= self._clock.now()
-            if not (is_under_way or (isinstance(node, SendNode) and one.row.last == visit_of(node_id, due))):
+            if node is None or not (is_under_way or (isinstance(node, SendNode) and one.row.last == visit_of(node_id, due))):
                 return None
             node_id = main_exit(node)
         return None
