@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -46,11 +46,15 @@ _PERSONAL = {
 
 
 class Stub:
-    """DynamoDB and LINE as prepared bytes behind every socket. cpu: what the stub itself has used."""
+    """DynamoDB and LINE as prepared bytes behind every socket. cpu: what the stub itself has used.
 
-    def __init__(self, people: int) -> None:
+    latency_seconds: how long DynamoDB lets every request wait.
+    """
+
+    def __init__(self, people: int, latency_seconds: float = 0.0) -> None:
         self.requests: Counter[str] = Counter()
         self.cpu = 0.0
+        self._latency_seconds = latency_seconds
         self._lock = threading.Lock()
         self._items = {key: text for n in range(1, people + 1) for key, text in _items(n)}
 
@@ -63,6 +67,8 @@ class Stub:
         with self._lock:
             self.requests[name] += 1
             self.cpu += time.thread_time() - started
+        if b"DynamoDB_" in head:
+            time.sleep(self._latency_seconds)
         return reply
 
     def _answer(self, head: bytes, body: bytes) -> tuple[str, bytes]:
@@ -118,7 +124,12 @@ def _items(number: int) -> Iterator[tuple[tuple[str, str], str]]:
         "picture_url": "https://profile.line-scdn.net/0h0123456789abcdef",
     }
     numbers = {"count": {"N": "4"}, "total_yen": {"N": "24800"}, "revision": {"N": "4"}}
-    for sk, values, more in (("P", profile, {}), ("S", stats, numbers), ("T", {}, {"tag_a": {"N": "1"}}), ("FR#main", friend, {})):
+    sends = {f"v|{pk}|ENR#{n}": {"S": f"2026-11-{6 * n:02d}T01:00:00.000Z line scn|other"} for n in range(1, 5)}
+    caps = {"rv": {"N": "4"}, "sends": {"M": sends}}
+    tags = {"tag_a": {"N": "1"}}
+    for sk, values, more in (
+        ("P", profile, {}), ("S", stats, numbers), ("T", {}, tags), ("FR#main", friend, {}), ("CAP", {}, caps),
+    ):  # fmt: skip
         wire: dict[str, Any] = {name: {"S": value} for name, value in {"pk": pk, "sk": sk, **values}.items()} | more
         yield (pk, sk), json.dumps(wire, ensure_ascii=False)
 
@@ -205,13 +216,15 @@ class _Templates:
 
 
 def page(lane: str, number: int, size: int) -> tuple[Any, list[Any]]:
-    """Return the job and the rows of a page of `size` members."""
+    """Return the job and the rows of a page of `size` members; the lane `capped` is multicast under a cap that lets all pass."""
     from chalicelib.customers.model import DeliveryChannel
-    from chalicelib.delivery.model import ACTIVE, Job, Row
+    from chalicelib.delivery.model import ACTIVE, Cap, Job, Row
 
     rows = [Row(_pk(n), "ENR#bench#", Cid(n), "bench", ACTIVE, "", "") for n in range(1, size + 1)]
-    template = "tpl_same" if lane == "multicast" else "tpl_personal"
-    return Job(f"bench|{lane}|{number}|", "bench", f"v{number}", DeliveryChannel.LINE, template, "scn|bench|a", _NOW), rows
+    template = "tpl_personal" if lane == "push" else "tpl_same"
+    caps = (Cap("all", 10, timedelta(days=7), "delay"),) if lane == "capped" else ()
+    job = Job(f"bench|{lane}|{number}|", "bench", f"v{number}", DeliveryChannel.LINE, template, "scn|bench|a", _NOW, caps=caps)
+    return job, rows
 
 
 def cpu_and_requests(lane: str, size: int, pages: int = 5) -> tuple[float, Counter[str]]:
@@ -229,9 +242,12 @@ def cpu_and_requests(lane: str, size: int, pages: int = 5) -> tuple[float, Count
     return best, stub.requests
 
 
-def push_rate(size: int = 500, pages: int = 11) -> tuple[float, float]:
-    """Return personal pushes a second and CPU seconds for each, of the best page, against a LINE with fifty milliseconds of latency."""
-    stub = Stub(size)
+def push_rate(size: int = 500, pages: int = 11, latency_seconds: float = 0.0) -> tuple[float, float]:
+    """Return personal pushes a second and CPU seconds for each, of the best page, against a LINE with fifty milliseconds of latency.
+
+    latency_seconds: of DynamoDB.
+    """
+    stub = Stub(size, latency_seconds)
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
     server = subprocess.Popen([sys.executable, "-m", "local.bench_delivery", str(port)])  # noqa: S603

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from chalicelib.customers.model import PROFILE_SK, DeliveryChannel
 from chalicelib.delivery.caps import Caps
 from chalicelib.delivery.compose import Composer, without
 from chalicelib.delivery.ledger import Ledger
-from chalicelib.delivery.model import Batch, BatchState, Hold, Job, Report, Row, Send, Skip
+from chalicelib.delivery.model import Batch, BatchState, Channel, Hold, Job, Report, Row, Send, Skip
 from chalicelib.delivery.policy import refusal
 from chalicelib.delivery.results import GONE, reached, reason_class, refusals_of
 from chalicelib.delivery.senders import KEY_LIFE, HalfSentError, Senders
@@ -29,6 +30,7 @@ from chalicelib.observability import count, gauge, warning
 from chalicelib.ports.line import Quota
 from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
+from chalicelib.tracking.model import ACTIVITY_SK
 
 # Frozen batches are kept for forty days (ledger.py); older claims cannot be told from sent ones any more.
 _REMEMBERED = timedelta(days=39)
@@ -53,7 +55,7 @@ class Delivery:
         accounts: the LINE accounts of this company. Raises TemporaryError (run again later) and SendingStoppedError (park).
         """
         concerned = [row for row in rows if row.is_open(job.cohort, job.visit) or row.claim == job.batch_id]
-        people = self._segments.load([row.cid for row in concerned], accounts)
+        people = self._load(job.channel, [row.cid for row in concerned], accounts, habits=job.best_hour)
         report = self._decide(job, [row for row in concerned if row.is_open(job.cohort, job.visit)], people)
         earlier = [row for row in concerned if row.claim == job.batch_id and row.last == job.visit]
         if self._clock.now() - job.due >= _REMEMBERED:
@@ -64,6 +66,14 @@ class Delivery:
         report.pending = sum(batch.results.count("") for batch in batches if batch.state is BatchState.FROZEN)
         report.failed = frozenset(cid for batch in batches for cid in refusals_of(batch))
         return report
+
+    def _load(
+        self, channel: Channel, cids: Iterable[Cid], accounts: Iterable[AccountKey], *, habits: bool = False
+    ) -> dict[Cid, Person]:
+        """Return people as far as deciding and writing to them asks: neither tags nor purchases."""
+        kinds = (PROFILE_SK, ACTIVITY_SK) if habits else (PROFILE_SK,)
+        addresses = channel in (DeliveryChannel.EMAIL, DeliveryChannel.SMS)
+        return self._segments.load(cids, accounts, kinds=kinds, addresses=addresses)
 
     def _decide(self, job: Job, rows: Sequence[Row], people: dict[Cid, Person]) -> Report:
         now = max(job.due, self._clock.now())
@@ -159,7 +169,7 @@ class Delivery:
 
         Calls to one person are answered here and not made. A call to many may change only while its key was never used.
         """
-        people = self._segments.load(batch.members, [batch.account] if batch.account else [])
+        people = self._load(batch.channel, batch.members, [batch.account] if batch.account else [])
         gone = {cid for cid in batch.members if cid not in people or refusal(batch.channel, batch.account, people[cid])}
         if not gone:
             return batch

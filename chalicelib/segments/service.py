@@ -51,10 +51,16 @@ class Segments:
         self._monotonic: Callable[[], float] = time.monotonic
         self._compiled = lru_cache(maxsize=_REMEMBER)(_compiled)
 
-    def load(self, cids: Iterable[Cid], accounts: Iterable[AccountKey]) -> dict[Cid, Person]:
-        """Return people by the number asked for, following identity links, with their friendships on these accounts."""
+    def load(
+        self, cids: Iterable[Cid], accounts: Iterable[AccountKey], *, kinds: Iterable[str] = KINDS, addresses: bool = True
+    ) -> dict[Cid, Person]:
+        """Return people by the number asked for, following identity links, with their friendships on these accounts.
+
+        kinds: which of a person's items the caller asks about, the profile among them; the others seem to be empty.
+        addresses: whether it matters which of his addresses must not be used.
+        """
         wanted = list(dict.fromkeys(cids))
-        kinds = [*KINDS, *(f"{FRIEND_PREFIX}{account}" for account in accounts)]
+        kinds = [*kinds, *(f"{FRIEND_PREFIX}{account}" for account in accounts)]
         found: dict[Cid, Person] = {}
         target = {cid: cid for cid in wanted}
         todo = wanted
@@ -67,7 +73,7 @@ class Segments:
             todo = [cid for cid in dict.fromkeys(moved.values()) if cid is not None and cid not in found]
             if not todo:
                 break
-        refused = self._suppressed(found.values())
+        refused = self._suppressed(found.values()) if addresses else set()
         people = {cid: _without(person, refused) for cid, person in found.items()}
         return {asked: people[cid] for asked, cid in target.items() if cid in people}
 

@@ -150,7 +150,7 @@ class Crowd:
     people: dict[Cid, Person]
     step: Callable[[], None]
 
-    def load(self, cids: Iterable[Cid], accounts: Sequence[AccountKey]) -> dict[Cid, Person]:
+    def load(self, cids: Iterable[Cid], accounts: Sequence[AccountKey], **_: object) -> dict[Cid, Person]:
         self.step()
         return {cid: self.people[cid] for cid in cids}
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
 
-from chalicelib.delivery.model import ACTIVE, BatchState, Report, row_of
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.delivery.model import ACTIVE, BatchState, Job, Report, row_of
 from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
 from chalicelib.kernel.ids import Cid
+from chalicelib.ports.database import Item
 from chalicelib.ports.line import Quota
 from chalicelib.settings import settings
-from tests.builders import Stage
-from tests.rooms.test_delivery import PAGE, deliver, friends
+from tests.builders import MAIN, Stage
+from tests.rooms.test_delivery import PAGE, deliver, enrolled, friends
 
 PERSONAL = "{{name|お客様}}へ"
 
@@ -58,6 +61,31 @@ def test_a_batch_costs_five_requests_besides_reading_and_claiming_its_people(
     # Two claims, the batch with its first attempt, its results, off the open list; one query, one entry on the open list.
     assert (asked["BatchExecuteStatement"], asked["Query"], asked["BatchWriteItem"]) == (5, 1, 1)
     assert asked["UpdateItem"] <= 5  # permits: one for each tenth of a second
+
+
+@pytest.mark.parametrize(
+    ("channel", "best_hour", "asked"),
+    [("line", False, {"P", "FR#main"}), ("line", True, {"P", "FR#main", "A"}), ("email", False, {"P", "FR#main", "address"})],
+)
+def test_of_a_person_only_that_is_read_which_his_message_asks_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, channel: str, best_hour: bool, asked: set[str]
+) -> None:
+    key = enrolled(stage, str(stage.customer("M1", email="m1@x.test")))
+    (item,) = stage.world.database.get_many(settings().engine_table, [key]).values()
+    now, template = stage.clock.now(), stage.template(channel=channel)
+    job = Job(PAGE, "c", "v", DeliveryChannel(channel), template, "scn|s|a", now, best_hour=best_hour)
+    read: set[str] = set()
+    get_many = stage.world.database.get_many
+
+    def watched(table: str, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+        wanted = list(keys)
+        if table == settings().core_table:
+            read.update("address" if pk.startswith("SUP#") else sk for pk, sk in wanted)
+        return get_many(table, wanted)
+
+    monkeypatch.setattr(stage.world.database, "get_many", watched)
+    stage.world.delivery.deliver(job, [row_of(item)], [MAIN])
+    assert read == asked
 
 
 @pytest.mark.parametrize("text", ["新作です", PERSONAL], ids=["multicast", "push"])
