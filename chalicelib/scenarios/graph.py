@@ -303,16 +303,44 @@ def to_json(scenario: Scenario) -> dict[str, Any]:
     return data
 
 
+_ORDER = (
+    "schema", "name", "description", "account", "trigger", "filter", "stays_while", "reentry", "goal", "exits", "quiet_hours",
+    "caps", "start", "nodes", "layout",
+)  # fmt: skip
+
+
+def to_plain(scenario: Scenario) -> dict[str, Any]:
+    """Return the JSON value of a scenario as a person would write it: in reading order, without what goes without saying."""
+    plain = _plain(scenario)
+    return {name: plain[name] for name in _ORDER if name in plain}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        config = value.__struct_config__
+        made = {config.tag_field: config.tag} if config.tag_field else {}
+        for part in msgspec.structs.fields(value):
+            inner = getattr(value, part.name)
+            usual = part.default if part.default_factory is msgspec.NODEFAULT else part.default_factory()
+            if inner != usual or part.required or type(inner) is not type(usual):
+                made[part.name] = _plain(inner)
+        return made
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value
+
+
 def structure_hash(scenario: Scenario) -> str:
     """Return the fingerprint of what makes a version: everything but layout, description and labels."""
 
-    def bare(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: bare(inner) for key, inner in value.items() if key != "label"}
-        return [bare(inner) for inner in value] if isinstance(value, list) else value
+    def bare(part: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in part.items() if key != "label"}
 
     data = {key: value for key, value in to_json(scenario).items() if key not in ("layout", "description")}
     nodes = {node_id: bare(node) for node_id, node in data.pop("nodes").items()}
+    for node in nodes.values():
+        # Only where a label is ours: a condition or a webhook's data may have a word of that name.
+        node.update({name: [bare(way) for way in node[name]] for name in ("cases", "shares") if name in node})
     return hashlib.sha256(canonical({**data, "nodes": nodes}).encode()).hexdigest()
 
 

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.kernel.errors import ConflictError, NotFoundError
-from chalicelib.messages.service import Messages
-from chalicelib.scenarios.model import ScenarioHead
-from chalicelib.scenarios.service import Scenarios
+
+if TYPE_CHECKING:  # the drawings alone are read without a database too
+    from chalicelib.messages.service import Messages
+    from chalicelib.scenarios.model import ScenarioHead
+    from chalicelib.scenarios.service import Scenarios
 
 _DRAWINGS = Path(__file__).parent / "drawings"
 

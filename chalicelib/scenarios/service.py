@@ -14,7 +14,7 @@ from chalicelib.ports.machines import Machines
 from chalicelib.ports.schedules import Schedules
 from chalicelib.scenarios import table
 from chalicelib.scenarios.asl import compile_machine, machine_name, problems_of
-from chalicelib.scenarios.graph import Scenario, parse, structure_hash
+from chalicelib.scenarios.graph import Scenario, parse, structure_hash, to_plain
 from chalicelib.scenarios.known import Here, LookUp
 from chalicelib.scenarios.lint import lint
 from chalicelib.scenarios.lint_words import explained
@@ -52,6 +52,18 @@ class Scenarios:
         if old:
             return self.keep(replace(old, name=scenario.name, draft=data, revision=old.revision + 1))
         return self.keep(ScenarioHead(ScenarioId(scenario_id), scenario.name, ScenarioState.DRAFT, 0, data, 1))
+
+    def save_text(self, scenario_id: str, text: str) -> ScenarioHead:
+        """Keep a drawing written as YAML. Raises InvalidError(`scenario.yaml_malformed`) besides `save_draft`'s."""
+        from chalicelib.scenarios.yaml_text import read  # few calls need it, and it takes its time to import
+
+        return self.save_draft(scenario_id, read(text))
+
+    def text(self, scenario_id: str) -> str:
+        """Return the drawing as YAML."""
+        from chalicelib.scenarios.yaml_text import write
+
+        return write(to_plain(parse(self.get(scenario_id).draft)))
 
     def problems(self, scenario_id: str) -> list[dict[str, str]]:
         """Return everything that keeps a drawing from being published, by node."""

@@ -16,6 +16,7 @@ from chalicelib.kernel.errors import InvalidError
 
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?\Z")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\Z")
+_BREAKS = re.compile("[\x85\u2028\u2029]")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _WIDTH = 120
 _MOST = 100_000  # characters; the largest drawing has half of them, and reading takes 20 seconds a megabyte
@@ -108,6 +109,12 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc, unused-ignore]
         return True
 
 
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # In other quotes these line breaks would be folded into spaces.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _BREAKS.search(text) else None)
+
+
+_Dumper.add_representer(str, _quoted)
 # Numbers like 1e5, which YAML 1.1 reads as text.
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-0123456789"))
 

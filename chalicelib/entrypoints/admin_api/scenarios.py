@@ -7,15 +7,17 @@ from typing import Any, Literal
 from chalicelib.entrypoints.admin_api.customers import cid_in
 from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
 from chalicelib.entrypoints.steps import enqueue
+from chalicelib.kernel.errors import InvalidError
 from chalicelib.reactions import react
 from chalicelib.scenarios.model import ScenarioHead
 from chalicelib.scenarios.ready_made import ReadyMade
 
 
 class ScenarioBody(Body, kw_only=True):
-    """A drawing in the grammar scenario/1 (docs/scenario-format.md)."""
+    """A drawing in the grammar scenario/1 (docs/scenario-format.md): as JSON in `graph`, or as a text in `yaml`."""
 
-    graph: dict[str, Any]
+    graph: dict[str, Any] | None = None
+    yaml: str | None = None
 
 
 class ScenarioView(View, kw_only=True):
@@ -35,8 +37,14 @@ class ScenarioList(View, kw_only=True):
     items: list[ScenarioView]
 
 
+class ScenarioText(View, kw_only=True):
+    """A drawing as people read and write it."""
+
+    yaml: str
+
+
 class ProblemList(View, kw_only=True):
-    """What keeps a drawing from being published, by node."""
+    """What keeps a drawing from being published: node, code, path inside it, and in `ja` and `en` what to do."""
 
     problems: list[dict[str, str]]
 
@@ -76,13 +84,38 @@ def list_scenarios(call: Call[None]) -> ScenarioList:
 )  # fmt: skip
 def save_scenario(call: Call[ScenarioBody]) -> ScenarioView:
     """Save a drawing."""
-    return _view(call.world.scenarios.save_draft(call.path["scenario_id"], call.body.graph))
+    given = call.body
+    if (given.graph is None) == (given.yaml is None):
+        raise InvalidError("scenario.drawing_missing")
+    if given.yaml is not None:
+        return _view(call.world.scenarios.save_text(call.path["scenario_id"], given.yaml))
+    return _view(call.world.scenarios.save_draft(call.path["scenario_id"], given.graph or {}))
 
 
 @endpoint("GET", "/scenarios/{scenario_id}", scope="scenarios:read", summary="シナリオ / One scenario", response=ScenarioView)
 def get_scenario(call: Call[None]) -> ScenarioView:
     """Return a scenario."""
     return _view(call.world.scenarios.get(call.path["scenario_id"]))
+
+
+@endpoint(
+    "GET", "/scenarios/{scenario_id}/yaml", scope="scenarios:read", response=ScenarioText,
+    summary="シナリオをYAMLで読む / One scenario as YAML",
+)  # fmt: skip
+def get_scenario_text(call: Call[None]) -> ScenarioText:
+    """Return a drawing as YAML."""
+    return ScenarioText(yaml=call.world.scenarios.text(call.path["scenario_id"]))
+
+
+@endpoint(
+    "GET", "/scenario-schema", scope="scenarios:read", response=dict[str, Any],
+    summary="シナリオの書き方（JSON Schema 2020-12） / The grammar as JSON Schema",
+)  # fmt: skip
+def get_scenario_schema(_: Call[None]) -> dict[str, Any]:
+    """Return the grammar for editors."""
+    from chalicelib.scenarios.schema import schema
+
+    return schema()
 
 
 @endpoint(
