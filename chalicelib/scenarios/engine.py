@@ -150,8 +150,7 @@ class Engine:
             self._records.end_cohort(header)
             return self._answer(header, GO_STOP, due, [])
         at_due = reached_at(version.graph.node(target), due)
-        calls = sum(shard["calls"] for shard in shards or ())
-        events = header.events + _EVENTS_A_NODE + _EVENTS_A_SHARD * len(shards or ()) + _EVENTS_A_CALL * calls
+        events = header.events + events_of(shards or ())
         now = self._clock.now()
         if not self._records.set_cohort(header, at_node=target, at_due=at_due, events=events, progress_at=now):
             return self._answer(header, GO_STOP, due, [])
@@ -268,6 +267,11 @@ class Engine:
 
 class Halt(Exception):  # noqa: N818 - no error: the cohort stands still
     """The cohort is not to go on with this page; where it stands is kept."""
+
+
+def events_of(shards: Sequence[Mapping[str, Any]]) -> int:
+    """Return what a node adds to the history of an execution, rather too much than too little."""
+    return _EVENTS_A_NODE + _EVENTS_A_SHARD * len(shards) + _EVENTS_A_CALL * sum(shard["calls"] for shard in shards)
 
 
 def standing_of(header: Cohort, head: ScenarioHead | None, run: int) -> str:
