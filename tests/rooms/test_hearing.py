@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from chalicelib.settings import settings
 from tests.builders import HANAKO, MAIN, Stage
 from tests.fakes.runner import Runner
 from tests.rooms.journey import END, NOON, follow, rest, say, texts
-from tests.rooms.memory import crashes, people
+from tests.rooms.memory import crashes, database, people
 
 NODES = {"w": rest("P9D", "e"), "e": END}
 LATER = NOON + timedelta(days=1)
@@ -108,20 +108,27 @@ def test_who_no_longer_fulfils_what_the_scenario_asks_leaves_at_the_next_step(me
 
 
 def test_an_erased_person_is_out_of_everything_and_his_ways_are_forgotten(memory: Stage) -> None:
-    memory.scenario("s", NODES, trigger={"type": "manual"}, reentry={"mode": "after_exit", "cooldown": "PT1H"})
-    memory.scenario("t", NODES, trigger={"type": "manual"}, reentry={"mode": "always"})
+    trigger = {"type": "event", "event": "custom", "name": "x"}
+    memory.scenario("s", NODES, trigger=trigger, reentry={"mode": "after_exit", "cooldown": "PT1H"})
+    memory.scenario("t", NODES, trigger={"type": "event", "event": "form_submitted"}, reentry={"mode": "always"})
     people(memory, 1)
-    memory.world.entries.by_hand("s", Cid(1), "first", NOON)
+
+    def tell(fact_id: str, event: str, at: datetime) -> None:
+        data = {"note": "私的なこと"}
+        memory.world.scenario_people.on_fact(Occurred(fact_id=fact_id, cid=Cid(1), at=at, event=event, name="x", data=data))
+
+    tell("first", "custom", NOON)
     ones = memory.world.scenario_people.current(Cid(1))
     memory.world.records.end_enrollments(ones, EnrollmentStatus.DONE, "e", NOON, in_cohort=False)
-    memory.world.entries.by_hand("s", Cid(1), "second", LATER)
-    memory.world.entries.by_hand("t", Cid(1), "third", LATER)
+    tell("second", "custom", LATER)
+    tell("third", "form_submitted", LATER)
+    assert "私的" in str(database(memory).items(settings().engine_table))
     at = LATER + timedelta(days=1)
     for number in crashes(memory, lambda: memory.world.scenario_people.erase(Cid(1), at)):
         memory.world.scenario_people.erase(Cid(1), at)
         found = memory.world.scenario_people.of(Cid(1))
         assert sorted(one.reason for one in found) == ["e", "erased", "erased"], f"death at step {number}"
-        assert not any(one.path or one.responses or one.events or one.data for one in found)
+        assert "私的" not in str(database(memory).items(settings().engine_table))
         assert all(one.row.status != EnrollmentStatus.ACTIVE for one in found)
 
 
