@@ -298,7 +298,7 @@ def why_standing(head: ScenarioHead, cohort: Cohort, now: datetime) -> str:
         return "held"
     if not cohort.is_started:
         return "far" if cohort.at_due - now > INSIDE else "overdue"
-    alive = max(cohort.at_due, cohort.progress_at or cohort.at_due)
+    alive = max(cohort.at_due, cohort.progress_at or cohort.at_due, cohort.began_at or cohort.at_due)
     return "overdue" if alive < now - _OVERDUE.get(cohort.state, timedelta(0)) else ""
 
 
