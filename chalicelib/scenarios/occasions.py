@@ -143,7 +143,12 @@ def cares_for(scenario: Scenario) -> frozenset[str]:
     found = {occasion.event for occasion in occasions} | {_EVENT.sub("", key) for key in listens(scenario)}
     if any(isinstance(node, SendNode) for node in scenario.nodes.values()):
         found |= _REACTIONS  # noted for the funnel even where nobody waits for them
-    return frozenset("purchase" if event == "first_purchase" else event for event in found)
+    if "responded" in found:
+        found |= _REACTIONS
+    if "first_purchase" in found:
+        found |= {"purchase"}
+    # What these two stand for is heard: no fact is called by their names.
+    return frozenset(found - {"responded", "first_purchase"})
 
 
 def listens(scenario: Scenario) -> frozenset[str]:
