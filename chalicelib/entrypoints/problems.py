@@ -88,6 +88,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "order.twice_in_file": ("この注文番号はファイルの中に2回あります。", "This order number occurs twice in the file."),
     "resource.unknown": ("見つかりません。", "Not found."),
     "ready_made.unknown": ("ひな形「{ready_id}」はありません。", "There is no ready-made scenario {ready_id}."),
+    "scenario.action_unavailable": ("アクション「{action}」はまだ使えません。", "The action {action} is not available yet."),
     "scenario.changed_meanwhile": ("シナリオがほかの操作で変わりました。読み込み直してください。", "The scenario has changed meanwhile; load it again."),
     "scenario.drawing_missing": ("シナリオは graph か yaml のどちらか一方で送ってください。", "Send the scenario as graph or as yaml, not both."),
     "scenario.has_problems": ("シナリオに問題があるため公開できません。problemsの各項目を直してください。", "The scenario cannot be published; see problems."),
