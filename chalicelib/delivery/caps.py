@@ -89,13 +89,15 @@ class Caps:
             person = people[row.cid]
             item, mine = kept.get(_key(person)), _place_of(job, row)
             items = [kept[key] for key in _keys(person) if key in kept]
-            sends = {name: _past(text) for one in items for name, text in one["sends"].items()}
+            sends = {name: text for one in items for name, text in one["sends"].items()}
             had = sends.pop(mine, None)
-            decided[place] = decide(job, person, now, list(sends.values()))
+            past = {name: _past(text) for name, text in sends.items()}
+            decided[place] = decide(job, person, now, list(past.values()))
+            sends = {name: text for name, text in sends.items() if now - past[name].at < LONGEST_PERIOD}
             if isinstance(decided[place], Send):
-                sends[mine] = PastSend(now, job.channel, origin(job.source))
+                sends[mine] = f"{to_text(now)} {job.channel} {origin(job.source)}"
             if had or mine in sends:
-                writes[place] = _write(person, item, {name: one for name, one in sends.items() if now - one.at < LONGEST_PERIOD})
+                writes[place] = _write(person, item, sends)
         outcomes = self._database.execute(list(writes.values()))
         lost = {place for place, outcome in zip(writes, outcomes, strict=True) if outcome}
         return {place: decision for place, decision in decided.items() if place not in lost}
@@ -111,8 +113,7 @@ class Caps:
             person = people[row.cid]
             item, mine = kept.get(_key(person)), _place_of(job, row)
             if item and mine in item["sends"] and not _may_be_sent(rows_now.get((row.pk, row.sk)), job):
-                sends = {name: _past(text) for name, text in item["sends"].items() if name != mine}
-                writes[person.cid] = _write(person, item, sends)
+                writes[person.cid] = _write(person, item, {name: text for name, text in item["sends"].items() if name != mine})
         self._database.execute(list(writes.values()))
 
 
@@ -141,10 +142,9 @@ def _past(text: str) -> PastSend:
     return PastSend(from_text(at), channel, source)
 
 
-def _write(person: Person, item: Item | None, sends: Mapping[str, PastSend]) -> Statement:
+def _write(person: Person, item: Item | None, sends: Mapping[str, str]) -> Statement:
     table, (pk, sk) = settings().core_table, _key(person)
-    texts = {name: f"{to_text(one.at)} {one.channel} {one.source}" for name, one in sends.items()}
     if item is None:
-        return Statement.insert(table, {"pk": pk, "sk": sk, "rv": 1, "sends": texts})
+        return Statement.insert(table, {"pk": pk, "sk": sk, "rv": 1, "sends": sends})
     text = f'UPDATE "{table}" SET "sends"=? SET "rv"=? WHERE pk=? AND sk=? AND "rv"=?'
-    return Statement(text, (texts, item["rv"] + 1, pk, sk, item["rv"]))
+    return Statement(text, (sends, item["rv"] + 1, pk, sk, item["rv"]))

@@ -201,7 +201,7 @@ class Ledger:
 
 def _calls_text(calls: Sequence[Call]) -> str:
     entries = [{"m": [int(cid) for cid in call.members], "b": call.body, "k": call.key} for call in calls]
-    return json.dumps(entries, ensure_ascii=False)
+    return json.dumps(entries, ensure_ascii=False, separators=(",", ":"))  # as compose.py counts it
 
 
 def _key(batch: Batch) -> tuple[str, str]:
