@@ -22,12 +22,13 @@ from chalicelib.kernel.facts import (
     TagRemoved,
 )
 from chalicelib.kernel.ids import Cid
-from chalicelib.kernel.windows import at_local, parse_hhmm
+from chalicelib.kernel.windows import JST, at_local, parse_hhmm
 from chalicelib.reactions import react
 from chalicelib.scenarios.entries import PARTS
 from chalicelib.scenarios.model import EnrollmentStatus
 from chalicelib.settings import settings
 from tests.builders import HANAKO, MAIN, Stage
+from tests.fakes.runner import Runner
 from tests.rooms.journey import END, NOON, rest
 from tests.rooms.memory import crashes, database, inside, look, people
 
@@ -230,6 +231,32 @@ def entered_on(stage: Stage, scenario_id: str, cid: int, days: Iterator[date]) -
 
 def span(first: date, length: int) -> Iterator[date]:
     return (first + timedelta(days=number) for number in range(length))
+
+
+def test_schedules_look_at_their_instants_and_at_no_other(memory: Stage) -> None:
+    schedules: dict[str, dict[str, Any]] = {
+        "daily": {"at": "10:00"},
+        "weekly": {"at": "12:00", "every": "week", "weekdays": ["mon", "sat"]},
+        "monthly": {"at": "09:00", "every": "month", "day": 31},
+        "once": {"at": "18:00", "every": "once", "on": "2026-12-24"},
+    }
+    people(memory, 1)
+    for scenario_id, schedule in schedules.items():
+        trigger = {"type": "segment", "condition": {"field": "customer.known", "is": True}, "schedule": schedule}
+        memory.scenario(scenario_id, {"e": END}, trigger=trigger, reentry={"mode": "always"})
+    runner = Runner(memory)
+    runner.until(ten(date(2026, 12, 31)))
+    seen: dict[str, list[str]] = {}
+    for one in memory.world.scenario_people.of(Cid(1)):
+        seen.setdefault(one.scenario_id, []).append(f"{one.entered_at.astimezone(JST):%d %H:%M}")
+        assert one.row.status == EnrollmentStatus.DONE
+    assert runner.failed == []
+    assert {scenario_id: sorted(moments) for scenario_id, moments in seen.items()} == {
+        "daily": [f"{day:02} 10:00" for day in range(2, 32)],
+        "weekly": [f"{day:02} 12:00" for day in (5, 7, 12, 14, 19, 21, 26, 28)],
+        "monthly": ["31 09:00"],
+        "once": ["24 18:00"],
+    }
 
 
 @pytest.mark.parametrize(
