@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.published import Published
     from chalicelib.scenarios.ready_made import ReadyMades
     from chalicelib.scenarios.records import TableRecords
+    from chalicelib.scenarios.rehearsals import Rehearsals
     from chalicelib.scenarios.service import Scenarios
     from chalicelib.scenarios.upkeep import Upkeep
     from chalicelib.segments.service import Segments
@@ -425,6 +426,13 @@ class World:
         from chalicelib.scenarios.ready_made import ReadyMades
 
         return ReadyMades(self.scenarios, self.messages)
+
+    @cached_property
+    def rehearsals(self) -> Rehearsals:
+        """What drawings would do."""
+        from chalicelib.scenarios.rehearsals import Rehearsals
+
+        return Rehearsals(self.scenarios, self.segments, self.messages, self.line_accounts, self.caps)
 
     @cached_property
     def entries(self) -> Entries:

@@ -82,7 +82,7 @@ class DryOutbox:
         self._told = told
         self._recent: dict[Cid, list[PastSend]] = defaultdict(list)
         self.sends: dict[str, Sent] = defaultdict(Sent)
-        self.line_by_month: Counter[str] = Counter()
+        self.line_log: list[tuple[datetime, str, int]] = []  # 通数: when, at which node, how many
         self.rows = 0
 
     def deliver(self, job: Job, rows: Sequence[Row], accounts: Sequence[AccountKey]) -> Report:  # noqa: ARG002 - people are whole
@@ -139,7 +139,7 @@ class DryOutbox:
             parts = sms_parts(template.content["text"]) if template and job.channel is DeliveryChannel.SMS else 1
             sent.billable[str(job.channel)] += messages * parts
             if job.channel is DeliveryChannel.LINE:
-                self.line_by_month[f"{now.astimezone(JST):%Y-%m}"] += messages
+                self.line_log.append((now, job.source.rpartition("|")[2], messages))
 
 
 class StillCrowd:

@@ -136,6 +136,7 @@ class Rehearsal:
         self.outbox = DryOutbox(self.clock, self.crowd.people, templates, assumed.limits, self._sent)
         self.effects = DryEffects(self.crowd)
         self.responses: Counter[str] = Counter()
+        self.early: Counter[str] = Counter()  # by wait: who went on before its end
         self._account = AccountKey(version.graph.account) if version.graph.account else next(iter(accounts), AccountKey("main"))
         self._templates = templates
         self._machine = compile_machine(version.graph, version.scenario_id, version.version, "function")
@@ -232,7 +233,9 @@ class Rehearsal:
         member = self.records.members_by_cid.get(fact.cid)
         if member is None or member.status is not EnrollmentStatus.ACTIVE:
             return
-        self.hearing.hear(fact, [member.enrollment])
+        header = self.records.cohort(member.cohort)
+        if self.hearing.hear(fact, [member.enrollment]) and member.status is EnrollmentStatus.ACTIVE and header is not None:
+            self.early[header.at_node] += 1
 
     def _react(self, facts: Sequence[Fact]) -> None:
         for fact in facts:

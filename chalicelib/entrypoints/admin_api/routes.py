@@ -14,6 +14,7 @@ from chalicelib.entrypoints.admin_api import (
     events,
     imports,
     operations,
+    rehearsals,
     scenarios,
     segments,
     tags,
@@ -26,7 +27,21 @@ from chalicelib.entrypoints.line_webhook import raw_bytes
 from chalicelib.wiring import world
 
 blueprint = Blueprint(__name__)
-ROOMS = (accounts, campaigns, customers, delivery, events, imports, operations, scenarios, segments, tags, templates, tracking)
+ROOMS = (
+    accounts,
+    campaigns,
+    customers,
+    delivery,
+    events,
+    imports,
+    operations,
+    rehearsals,
+    scenarios,
+    segments,
+    tags,
+    templates,
+    tracking,
+)
 _BODIES = ["application/json"]
 # Answers hold personal data and, once, new keys: no proxy and no browser keeps them or takes them for a page.
 _SAFE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
