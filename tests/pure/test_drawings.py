@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,23 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.kernel.errors import InvalidError
+from chalicelib.kernel.ids import ScenarioId
 from chalicelib.scenarios.asl import compile_machine, problems_of
 from chalicelib.scenarios.graph import WaitNode, is_timed, main_exit, parse, reached_at, to_json, to_plain
 from chalicelib.scenarios.lint import lint
 from chalicelib.scenarios.lint_words import explained
+from chalicelib.scenarios.dry import Rate
 from chalicelib.scenarios.machine import check
+from chalicelib.scenarios.model import Version
 from chalicelib.scenarios.nodes import until_ends
 from chalicelib.scenarios.occasions import cares_for
 from chalicelib.scenarios.ready_made import drawings as ready_made
+from chalicelib.scenarios.rehearsal import Assumptions, Rehearsal
 from chalicelib.scenarios.schedules import audience_of, next_at, schedule_of
 from chalicelib.scenarios.schema import schema
 from chalicelib.scenarios.yaml_text import read, write
 from chalicelib.segments.expression import parse as parse_condition
+from local.rehearse import ACCOUNT, crowd, templates_of
 from tests.pure.drawings import WORDS, drawings
 from tests.pure.test_graph import END, graph, send, wait
 
@@ -198,3 +203,20 @@ def test_bad_yaml_is_refused_with_line_and_column(text: str, line: int, column: 
     assert caught.value.code == "scenario.yaml_malformed"
     details = caught.value.details
     assert (details["line"], details["column"]) == (line, column) and word in details["problem"]
+
+
+# The engine ------------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(drawings().filter(lambda data: not lint(parse(data))), st.integers(0, 9))
+def test_what_has_no_problem_runs_until_nobody_is_on_the_way(data: dict[str, Any], seed: int) -> None:
+    graph = parse(data)
+    assumed = Assumptions(NOW, days=200, rates={"n0": Rate(0.5), "goal": Rate(0.2, (1, 300))}, seed=str(seed))
+    people = crowd(12, ACCOUNT, 0.8, 0.5, 0.5)
+    done = Rehearsal(
+        Version(ScenarioId("x"), 1, graph), people, templates_of(graph), [ACCOUNT], assumed, lambda _: {"tag": "tag_a"}
+    )
+    done.run()
+    # Who is left waits for a time that has not come, and is held by nothing.
+    assert all(cohort.at_due >= NOW + timedelta(days=199) and not cohort.hold for cohort in done.records.live_cohorts())
