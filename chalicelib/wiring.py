@@ -39,14 +39,17 @@ if TYPE_CHECKING:
     from chalicelib.ports.sms import SmsSender
     from chalicelib.scenarios.actions import Actions
     from chalicelib.scenarios.cohorts import Cohorts
+    from chalicelib.scenarios.counted import CountedRecords
+    from chalicelib.scenarios.counts import Counts
     from chalicelib.scenarios.engine import Engine
     from chalicelib.scenarios.entries import Entries
     from chalicelib.scenarios.lint_parts import Kind
     from chalicelib.scenarios.people import ScenarioPeople
     from chalicelib.scenarios.published import Published
     from chalicelib.scenarios.ready_made import ReadyMades
-    from chalicelib.scenarios.records import TableRecords
     from chalicelib.scenarios.rehearsals import Rehearsals
+    from chalicelib.scenarios.reports import Reports
+    from chalicelib.scenarios.seeing import Seeing
     from chalicelib.scenarios.service import Scenarios
     from chalicelib.scenarios.upkeep import Upkeep
     from chalicelib.segments.service import Segments
@@ -357,11 +360,18 @@ class World:
         )
 
     @cached_property
-    def records(self) -> TableRecords:
+    def records(self) -> CountedRecords:
         """Enrollments and cohorts."""
-        from chalicelib.scenarios.records import TableRecords
+        from chalicelib.scenarios.counted import CountedRecords
 
-        return TableRecords(self.database)
+        return CountedRecords(self.database, self.counts, self.clock)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """How many went through scenarios."""
+        from chalicelib.scenarios.counts import Counts
+
+        return Counts(self.database)
 
     @cached_property
     def cohorts(self) -> Cohorts:
@@ -391,7 +401,7 @@ class World:
         from chalicelib.scenarios.nodes import Nodes
 
         nodes = Nodes(self.records, self.delivery, self.segments, self.actions, self.line_accounts)
-        return Engine(self.records, self.cohorts, nodes, self.clock)
+        return Engine(self.records, self.cohorts, nodes, self.clock, self.counts)
 
     @cached_property
     def scenarios(self) -> Scenarios:
@@ -451,6 +461,29 @@ class World:
 
         hearing = Hearing(self.records, self.cohorts, self.clock)
         return ScenarioPeople(self.entries, hearing, self.records, self.segments, self.published)
+
+    @cached_property
+    def seeing(self) -> Seeing:
+        """What can be seen of people in scenarios."""
+        from chalicelib.scenarios.seeing import Seeing
+
+        return Seeing(
+            self.scenarios,
+            self.scenario_people,
+            self.records,
+            self.ledger,
+            self.segments,
+            self.line_accounts,
+            self.tracking,
+            self.clock,
+        )
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Scenarios as funnels."""
+        from chalicelib.scenarios.reports import Reports
+
+        return Reports(self.scenarios, self.records, self.counts)
 
     @cached_property
     def upkeep(self) -> Upkeep:

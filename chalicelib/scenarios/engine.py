@@ -18,6 +18,7 @@ from chalicelib.kernel.facts import Fact, ReplyToken
 from chalicelib.observability import count, warning
 from chalicelib.scenarios.asl import GO_PARK, GO_STOP
 from chalicelib.scenarios.cohorts import INSIDE, Cohorts
+from chalicelib.scenarios.counts import Counts
 from chalicelib.scenarios.graph import (
     ActionNode,
     EndNode,
@@ -42,7 +43,9 @@ from chalicelib.scenarios.model import (
     visit_of,
 )
 from chalicelib.scenarios.nodes import Leaving, Nodes, Outcome, Task, has_responded
+from chalicelib.scenarios.paths import path_of
 from chalicelib.scenarios.records import Records
+from chalicelib.scenarios.tallies import of_page, of_walk
 
 # What one step adds to an execution's history (docs: GetExecutionHistory): a call of the function is 5 events, a choice 2, a
 # shard of a map 4 and its end 2, the map itself 4, a wait 2.
@@ -57,7 +60,9 @@ Tell = Callable[[list[Fact]], None]
 class Engine:
     """Runs cohorts."""
 
-    def __init__(self, records: Records, cohorts: Cohorts, nodes: Nodes, clock: Clock) -> None:
+    def __init__(self, records: Records, cohorts: Cohorts, nodes: Nodes, clock: Clock, counts: Counts | None = None) -> None:
+        """counts: where it is told what went through each node; a rehearsal has its own."""
+        self._counts = counts
         self._records = records
         self._cohorts = cohorts
         self._nodes = nodes
@@ -119,6 +124,9 @@ class Engine:
             self.hold(header, f"{error.code}: {', '.join(str(value) for value in error.details.values())}")
             raise Halt from error
         self._leave(version, task, outcome.leavers)
+        if self._counts and found:
+            words = of_page(task, header, found, ours, owed, outcome)
+            self._counts.page(header.scenario_id, header.version, batch_id, {node_id: words}, self._clock.now())
         if following:
             self._records.set_cohort(header, progress_at=self._clock.now())  # a long step is no overdue one
         return following, len(ours) - len(outcome.leavers) - outcome.gone + len(ahead), outcome.facts
@@ -234,12 +242,16 @@ class Engine:
                     node_id = node.responded
                     continue
             if is_timed(node):
+                self._count_walk(one, version)
                 self._cohorts.move([Move(one)], version.version, node_id, reached_at(node, due), self._clock.now())
                 return facts
+            if isinstance(node, EndNode):
+                self._count_walk(one, version, {node_id: {f"ended {node.outcome or node_id}": 1}})
             try:
                 outcome = self._nodes.do(task, [one], [])
             except NotFoundError:
                 # Something that it names is missing: the cohort of this node is parked and tried again (`hold`).
+                self._count_walk(one, version)
                 self._cohorts.move([Move(one)], version.version, node_id, due, self._clock.now())
                 return facts
             except SendingStoppedError as error:
@@ -258,11 +270,19 @@ class Engine:
                     return facts
             leaving = [Leaving(one, left.target, left.at, left.why) for left in outcome.leavers]
             if leaving and (leaving[0].target == node_id or leaving[0].at != due):
+                self._count_walk(one, version, {node_id: {leaving[0].why: 1}})
                 self._leave(version, task, leaving)
                 return facts
             node_id = leaving[0].target if leaving else main_exit(node)
             note = f"moved {leaving[0].target} {leaving[0].why}" if leaving and leaving[0].why else ""
             self._records.set_inline_node(one, node_id, visit_of(task.node_id, due), note)
+
+    def _count_walk(self, one: Enrollment, version: Version, last: Mapping[str, Mapping[str, int]] | None = None) -> None:
+        """Count the nodes of a walk as the path tells them, and the `last` one, which it does not tell yet."""
+        if self._counts:
+            one = self._records.read_again(one)
+            steps = path_of(one, {version.version: version.graph}, None).steps
+            self._counts.walked(one, version.version, {**of_walk(steps, version.graph), **(last or {})}, self._clock.now())
 
 
 class Halt(Exception):  # noqa: N818 - no error: the cohort stands still

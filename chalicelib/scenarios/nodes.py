@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -61,11 +62,15 @@ class Leaving:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a page: those who leave the main path, how many are out of the scenario, and what happened besides."""
+    """What became of a page: those who leave the main path, how many are out of the scenario, and what happened besides.
+
+    words: of a send, how many were sent to and left out, in the words of tallies.py.
+    """
 
     leavers: list[Leaving] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     gone: int = 0
+    words: Counter[str] = field(default_factory=Counter)
 
 
 class Nodes:
@@ -146,6 +151,8 @@ class Nodes:
         report = self._outbox.deliver(job, [one.row for one in (*ones, *owed)], accounts)
         by_row = {(one.row.pk, one.row.sk): one for one in ones} if report.held else {}
         outcome = Outcome([Leaving(by_row[row.pk, row.sk], task.node_id, until, "held") for row, until in report.held])
+        outcome.words = Counter(f"skipped {why}" for _, why in report.skipped)
+        outcome.words.update(sent=len(report.sent), failed=len(report.failed))
         if node.unreachable:
             # Skipped by an earlier try of this page too: the note on the row says so.
             skipped_now = {(row.pk, row.sk) for row, _ in report.skipped}

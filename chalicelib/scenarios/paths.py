@@ -187,11 +187,15 @@ class _Search:
         if noted:
             yield from self._by_note(place, node, noted)
             return
+        moved_at = min((from_minute(visit[2:]) for visit in place.rest if visit.startswith("__")), default=None)
+        if moved_at is not None and moved_at <= place.at:
+            yield from self._relocated(place)
         if self._is_end(place, node):
             yield self._ended(place, node)
         elif not isinstance(node, SendNode | EndNode) and not self._is_beyond(place):
             yield from self._stays(place, node)
-        yield from self._relocated(place)
+        if moved_at is not None and moved_at > place.at:
+            yield from self._relocated(place)
         later = sorted(visit for visit in place.rest if visit.rpartition("__")[0] == place.node)
         for visit in later:
             at = from_minute(visit.rpartition("__")[2])
