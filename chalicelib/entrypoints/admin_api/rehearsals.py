@@ -48,7 +48,7 @@ class RehearsalBody(Body, kw_only=True):
     sample: Annotated[int, msgspec.Meta(ge=1, le=MOST_PEOPLE)] = 500
     customers: Annotated[list[str], msgspec.Meta(max_length=MOST_PEOPLE)] = []
     rates: dict[str, RateBody] = {}
-    prices: PricesBody = PricesBody()
+    prices: PricesBody = msgspec.field(default_factory=PricesBody)
 
 
 class StepView(View, kw_only=True):
