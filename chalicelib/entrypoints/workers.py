@@ -38,6 +38,9 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
             return _enter(step, here)
         case "scenario_cohorts" | "scenario_stop_page" | "scenario_move_page" | "scenario_sweep_page":
             return here.upkeep.do(dict(step))
+        case "scenario_counts":
+            here.counts.roll_up(step["scenario_id"], step["version"], here.clock.now())
+            return []
         case "import":
             more = here.imports.work(step["import_id"], lambda facts: react_to_orders(facts, here))
             return [dict(step)] if more else []
@@ -58,6 +61,7 @@ def tick(event: Mapping[str, Any], here: World) -> None:
         case "reconcile":
             started, steps = here.upkeep.reconcile()
             enqueue(steps, here)
+            enqueue(_roll_ups(here), here)
             pages = here.delivery.reconcile(_STALE)
             enqueue(here.campaigns.overdue(), here)
             observability.info("reconciled", cohorts_started=started, pages_settled=pages)
@@ -65,6 +69,13 @@ def tick(event: Mapping[str, Any], here: World) -> None:
             observability.info("planned", cohorts_started=here.upkeep.plan())
         case unknown:
             raise DomainError("tick.unknown", kind=unknown)
+
+
+def _roll_ups(here: World) -> list[Step]:
+    """Return the steps that add up what was counted (scenarios/counts.py), for every version that anybody has been in."""
+    heads = [head for head in here.scenarios.everyone() if head.version]
+    versions = [(head.scenario_id, version) for head in heads for version in range(1, head.version + 1)]
+    return [{"op": "scenario_counts", "scenario_id": scenario_id, "version": version} for scenario_id, version in versions]
 
 
 def _enter(step: Mapping[str, Any], here: World) -> list[Step]:

@@ -17,6 +17,7 @@ from chalicelib.entrypoints.steps import enqueue
 from chalicelib.entrypoints.workers import do
 from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
 from chalicelib.kernel.ids import Cid, customer_id
+from chalicelib.ports.line import Quota
 from chalicelib.ports.queues import DeadLetter
 from chalicelib.staff.model import SCOPES
 from tests.builders import HANAKO, Stage
@@ -258,6 +259,15 @@ def test_line_refusing_the_credentials_is_the_callers_matter(stage: Stage, knock
     assert "verysecret" not in "".join(capfd.readouterr())
 
 
+def test_it_says_what_the_month_still_carries(stage: Stage, knock: Knock) -> None:
+    stage.line.month = Quota(200, 40)
+    assert knock.api("GET", "/line-accounts/main/quota").json_body == {"limit": 200, "used": 40, "left": 160}
+    is_problem(knock.api("GET", "/line-accounts/nobody/quota"), 404, "account.unknown")
+    knock.api("POST", "/line-accounts", {"key": "two", "name": "二号店", "channel_id": "2", "channel_secret": "f" * 32})
+    stage.line.month = Quota(None, 7)
+    assert knock.api("GET", "/line-accounts/two/quota").json_body == {"limit": None, "used": 7, "left": None}
+
+
 def test_no_secret_and_no_hash_is_ever_shown(stage: Stage, knock: Knock) -> None:
     token = knock.token("*")
     for path in ("/line-accounts", "/line-accounts/main", "/api-keys"):
@@ -475,6 +485,7 @@ def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock)
     tour("get_line_account", key="two")
     tour("rotate_line_account_secret", secret, key="two")
     tour("check_line_account", key="two")
+    tour("get_line_account_quota", key="two")
     made = tour("issue_api_key", {"name": "外部", "scopes": ["tags:read"]})
     tour("list_api_keys")
     tour("revoke_api_key", key_id=made["key"]["key_id"])
@@ -553,7 +564,12 @@ def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock)
     tour("get_machine", scenario_id="hello")
     tour("publish_scenario", scenario_id="hello")
     tour("enroll_customer", scenario_id="hello", customer_id=friend["customer_id"])
-    assert tour("list_enrollments", customer_id=friend["customer_id"])["items"][0]["scenario_id"] == "hello"
+    (way,) = tour("list_stories", customer_id=friend["customer_id"])["items"]
+    assert (way["scenario_id"], way["is_whole"], way["steps"][0]["what"]) == ("hello", True, "entered")
+    assert "code" in tour("get_why", scenario_id="hello", customer_id=friend["customer_id"])["findings"][0]
+    assert tour("get_report", scenario_id="hello", query="?version=1")["entered"] == 1
+    tour("list_cohorts", scenario_id="hello")
+    assert "overdue" in tour("get_standing")["counts"]
     tour("pause_scenario", {"reason": "確認"}, scenario_id="hello")
     tour("resume_scenario", {"mode": "now"}, scenario_id="hello")
     tour("publish_scenario", scenario_id="hello")

@@ -274,53 +274,6 @@ def get_timeline(call: Call[None]) -> Timeline:
     return Timeline(items=[{name: value for name, value in item.items() if name not in hidden} for item in items])
 
 
-class EnrollmentView(View, kw_only=True):
-    """A person's way through a scenario. path: visit to what was done there."""
-
-    scenario_id: str
-    version: int
-    run: int
-    status: str
-    reason: str
-    entered_at: datetime
-    ended_at: datetime | None
-    cohort: str
-    path: dict[str, str]
-    responses: dict[str, str]
-
-
-class EnrollmentList(View, kw_only=True):
-    """A person's ways through scenarios."""
-
-    items: list[EnrollmentView]
-
-
-@endpoint(
-    "GET", "/customers/{customer_id}/enrollments", scope="scenarios:read", response=EnrollmentList,
-    summary="シナリオの経路と現在地 / A person's ways through scenarios",
-)  # fmt: skip
-def list_enrollments(call: Call[None]) -> EnrollmentList:
-    """List enrollments."""
-    found = call.world.scenario_people.of(cid_in(call))
-    return EnrollmentList(
-        items=[
-            EnrollmentView(
-                scenario_id=one.scenario_id,
-                version=one.version,
-                run=one.run,
-                status=one.row.status,
-                reason=one.reason,
-                entered_at=one.entered_at,
-                ended_at=one.ended_at,
-                cohort=one.row.cohort,
-                path=dict(one.path),
-                responses=dict(one.responses),
-            )
-            for one in found
-        ]
-    )
-
-
 class FriendView(View, kw_only=True):
     """A friend of a LINE account. customer_id: the person, member or not."""
 
