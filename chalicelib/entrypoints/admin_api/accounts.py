@@ -124,6 +124,24 @@ def check_line_account(call: Call[None]) -> CheckView:
     )
 
 
+class QuotaView(View, kw_only=True):
+    """An account's messages of this month as LINE counts them, at most a minute old; null: the plan has no limit."""
+
+    limit: int | None
+    used: int
+    left: int | None
+
+
+@endpoint(
+    "GET", "/line-accounts/{key}/quota", scope="accounts:read", response=QuotaView,
+    summary="今月の配信数と残り / The messages of this month, sent and left",
+)  # fmt: skip
+def get_line_account_quota(call: Call[None]) -> QuotaView:
+    """Return what an account may still send this month."""
+    quota = call.world.delivery.quota(call.world.line_accounts.get(call.path["key"]).key)
+    return QuotaView(limit=quota.limit, used=quota.used, left=quota.left)
+
+
 class KeyBody(Body, kw_only=True):
     """A key for one system or person."""
 
