@@ -291,7 +291,8 @@ class Halt(Exception):  # noqa: N818 - no error: the cohort stands still
 
 def events_of(shards: Sequence[Mapping[str, Any]]) -> int:
     """Return what a node adds to the history of an execution, rather too much than too little."""
-    return _EVENTS_A_NODE + _EVENTS_A_SHARD * len(shards) + _EVENTS_A_CALL * sum(shard["calls"] for shard in shards)
+    calls: int = sum(shard["calls"] for shard in shards)
+    return _EVENTS_A_NODE + _EVENTS_A_SHARD * len(shards) + _EVENTS_A_CALL * calls
 
 
 def standing_of(header: Cohort, head: ScenarioHead | None, run: int) -> str:
