@@ -15,8 +15,8 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.windows import JST
+from chalicelib.scenarios.ready_made import drawings
 from local.cast import fits
-from local.seed import TEMPLATES
 
 if TYPE_CHECKING:
     from local.demo import Demo, Story
@@ -26,10 +26,10 @@ PROMISES = 7
 _KINDS = (
     ("hello", "友だち追加ありがとうございます"),
     ("hello_buttons", "会員連携のご案内"),
-    ("story", "つくり手の話"),
-    ("offer", "合言葉「はじめまして」"),
+    ("story", "読みもの"),
+    ("offer", "はじめてのお買い物に使える"),
     ("thanks", "お使い心地はいかがですか"),
-    ("coupon", "10%OFFクーポン"),
+    ("coupon", "クーポンをお届けします"),
     ("remind", "期限がもうすぐです"),
     ("dormant", "お久しぶりです"),
     ("dormant_again", "新作のご案内"),
@@ -285,7 +285,8 @@ def _first_purchase(demo: Demo, story: Story) -> dict[str, datetime]:
 
 def _newcomers(demo: Demo, outcome: Outcome) -> list[str]:
     """Whoever cannot be reached on LINE at a step of the first-purchase scenario gets that step by e-mail, if he has one."""
-    subjects = {kind: TEMPLATES[f"tpl_{kind}_mail"][2]["subject"] for kind, _ in _FIRST}
+    templates = {template["template_id"]: template["content"] for template in drawings()["first_purchase"].templates}
+    subjects = {kind: templates[f"tpl_{kind}_mail"]["subject"] for kind, _ in _FIRST}
     expected = Counter[tuple[str, str]]()
     for story in demo.stories.values():
         if story.first_order_at is None or story.member is None or not story.member.email:

@@ -31,7 +31,7 @@ from local.api import Api, ApiError
 from local.cast import Member, members
 from local.child import LocalError
 from local.clock import set_clock
-from local.funnel import print_funnels
+from local.funnel import print_funnels, print_transitions, print_way
 from local.seed import ACCOUNT, SHOP_NAME, bring_members_in, configure, key_for
 from local.shop import Shop
 from local.stack import LocalStack
@@ -228,6 +228,17 @@ class Demo:
         self.machine.advance_to(end)
         self.rest()
 
+    def transitions(self) -> int:
+        """Return how many steps the state machines have made, by which AWS bills them."""
+        return int(self.machine.status()["transitions"])
+
+    def longest_way(self, outcome: checks.Outcome) -> tuple[str, list[Any]]:
+        """Return the name of who got most by LINE, and his runs as the API tells them."""
+        user_id = max(sorted(outcome.line), key=lambda one: len(outcome.line[one]))
+        name = next(story.name for story in self.stories.values() if story.user_id == user_id)
+        friend = self.api.get(f"/line-accounts/{ACCOUNT}/friends/{user_id}")
+        return name, self.api.get(f"/customers/{friend['customer_id']}/scenarios")["items"]
+
     def rest(self) -> None:
         """Wait until nothing moves."""
         self.line.drain(120)
@@ -267,6 +278,8 @@ def run(folder: Path, options: argparse.Namespace) -> int:
         demo.say("終わりました。結果を確かめています / done, checking")
         outcome = checks.collect(demo)
         print_funnels(outcome)
+        print_transitions(demo.transitions(), sum(ends.total() for ends in outcome.ends.values()))
+        print_way(*demo.longest_way(outcome))
         problems = checks.check(demo, outcome)
         if options.kill:
             print(f"  関数を途中で強制終了した回数 / functions killed in the middle: {killer.kills}")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from chalicelib.kernel.windows import JST
+from chalicelib.scenarios.costs import bill
 from local.checks import Outcome, summary
 from local.seed import SCENARIOS, scenario
 
@@ -25,7 +29,27 @@ def print_funnels(outcome: Outcome) -> None:
     print("\n  送ったもの / sent: " + "、".join(f"{word} {count}" for word, count in summary(outcome).items()) + "\n")
 
 
-def _print_step(node: dict[str, Any], notes: Counter[str], entered: int) -> None:
+def print_transitions(transitions: int, enrollments: int) -> None:
+    """Print how many steps the state machines made, and what AWS would ask for them."""
+    each = transitions / max(enrollments, 1)
+    dollars = bill(transitions=transitions, calls=0, writes=0, sends=0).step_functions
+    print(
+        f"  Step Functions: {transitions:,} 遷移 / transitions、登録1件あたり {each:.1f} / per enrollment、AWSなら ${dollars:.2f}\n"
+    )
+
+
+def print_way(name: str, runs: Sequence[Mapping[str, Any]]) -> None:
+    """Print one person's way through his scenarios, each step with its reason."""
+    print(f"  1人の経路 / one person's way: {name}")
+    for run in reversed(runs):
+        print(f"    {run['name']}")
+        for step in run["steps"]:
+            at = datetime.fromisoformat(step["at"]).astimezone(JST)
+            print(f"      {at:%m/%d %H:%M}  {_padded(step['label'], 24)} {step['text']['ja']}")
+    print()
+
+
+def _print_step(node: Mapping[str, Any], notes: Counter[str], entered: int) -> None:
     sent = notes["sent"]
     skipped = {word.removeprefix("skipped "): count for word, count in sorted(notes.items()) if word.startswith("skipped")}
     bar = "█" * round(_WIDTH * sent / entered) or ("▏" if sent else "")

@@ -24,6 +24,8 @@ from local.faults import VARIABLE, Mortality, fault_file
 
 _ERROR_CHARACTERS = 200  # MiniStack keeps 512 bytes of a failing answer; the type must be among them
 _REST_ENTRY = "app.app"
+_DOORS = ("feedback", "scenario_steps", "webhook_worker", "workers")  # which app.py imports when they are first called
+_LOOK_SECONDS = 0.1
 
 
 class Context:
@@ -56,21 +58,23 @@ class Functions:
         # Chalice keeps app.current_request in the process: two threads in one application mixed up their requests (measured).
         self._rest = threading.Lock()
         self._handlers: dict[str, Any] = {}
-        self._mortality = _mortality()
+        self.mortality: Mortality | None = None
 
     def call(self, name: str, event: Any, context: Context) -> Any:
         """Run one handler, `module.attribute`."""
         handler = self._handler(name)
         alone: AbstractContextManager[Any] = self._rest if name == _REST_ENTRY else nullcontext()
         with alone:
-            if self._mortality:
-                return self._mortality.call(name, lambda: handler(event, context))
+            if self.mortality:
+                return self.mortality.call(name, lambda: handler(event, context))
             return handler(event, context)
 
     def preload(self) -> None:
         """Import the product before the first call wants it; what goes wrong here will be that call's answer."""
         try:
             self._handler(_REST_ENTRY)
+            for name in _DOORS:
+                importlib.import_module(f"chalicelib.entrypoints.{name}")
         except Exception:
             traceback.print_exc()
 
@@ -88,15 +92,6 @@ class Functions:
         os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "local-host"
         wiring: Any = importlib.import_module("chalicelib.wiring")
         wiring.use_clock(FileClock(self._clock_file))
-
-
-def _mortality() -> Mortality | None:
-    faults = fault_file()
-    if faults is None:
-        return None
-    mortality = Mortality(faults, Path(os.environ[VARIABLE]))
-    mortality.watch()
-    return mortality
 
 
 def _deployed_environment() -> dict[str, str]:
@@ -156,6 +151,20 @@ class Host(ThreadingHTTPServer):
     daemon_threads = True
 
 
+def be_reborn() -> None:
+    """Return in a child process, and again in another whenever one has died: everything is imported already, as Lambda keeps it."""
+    parent = os.getpid()
+    while child := os.fork():
+        os.waitpid(child, 0)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True, name="parent-watch").start()
+
+
 def main() -> None:
     """Serve on the port given on the command line with the clock file given after it."""
     port, clock_file = int(sys.argv[1]), sys.argv[2]
@@ -163,7 +172,14 @@ def main() -> None:
     if app_root:
         sys.path.insert(0, app_root)
     Door.functions = Functions(clock_file)
-    threading.Thread(target=Door.functions.preload, daemon=True).start()
+    faults = fault_file()
+    if faults:
+        Door.functions.preload()
+        be_reborn()
+        Door.functions.mortality = Mortality(faults, Path(os.environ[VARIABLE]))
+        Door.functions.mortality.watch()
+    else:
+        threading.Thread(target=Door.functions.preload, daemon=True).start()
     print(f"Lambda host on 127.0.0.1:{port}", flush=True)
     Host(("127.0.0.1", port), Door).serve_forever()
 

@@ -12,7 +12,6 @@ import os
 import shutil
 import socket
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -80,8 +79,7 @@ class LocalStack:
     data_dir: everything it writes, logs too. persist: keep tables, queues, files and mail for the next start there.
     line_url: where the LINE simulator answers. parameters: more parameters of infra/resources.yaml.
     least_privilege: functions run in MiniStack's own workers under their roles, which it then enforces; slower, and they
-    see the machine's clock. The host runs them all as root. faulty: what `faults_path` orders goes wrong (local/faults.py), and
-    the functions' process is started again whenever it dies.
+    see the machine's clock. The host runs them all as root. faulty: what `faults_path` orders goes wrong (local/faults.py).
     """
 
     def __init__(
@@ -108,8 +106,6 @@ class LocalStack:
         self._app_root = app_root
         self._least_privilege = least_privilege
         self._faulty = faulty
-        self._stopping = threading.Event()
-        self._supervisor = threading.Thread(target=self._keep_host_alive, daemon=True, name="supervisor")
         self._given = {
             "PublicUrl": self.api_url,
             "LineApiUrl": line_url,
@@ -160,9 +156,6 @@ class LocalStack:
 
     def stop(self) -> None:
         """Stop everything, host first, so that nothing new is written while MiniStack saves its state."""
-        self._stopping.set()
-        if self._supervisor.is_alive():
-            self._supervisor.join()
         self._host.stop()
         self._slow_down()
         self._aws.stop(patience_seconds=8.0)
@@ -204,15 +197,6 @@ class LocalStack:
         if not self._least_privilege:
             with self._progress("関数 / functions"):
                 self._start_host()
-        if self._faulty:
-            self._supervisor.start()
-
-    def _keep_host_alive(self) -> None:
-        """Start the functions' process again whenever it dies, as Lambda does."""
-        while not self._stopping.wait(0.05):
-            if not self._host.is_alive():
-                with contextlib.suppress(LocalError):  # killed again while it came up
-                    self.restart_host()
 
     def _start_host(self) -> None:
         self._host.start()
@@ -310,8 +294,7 @@ class LocalStack:
         }
 
     def _faults(self) -> dict[str, str]:
-        # A killed host is back after two seconds or three: calls that nobody repeats but Lambda itself must still come through.
-        return {VARIABLE: str(self.faults_path), "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "3"} if self._faulty else {}
+        return {VARIABLE: str(self.faults_path)} if self._faulty else {}
 
     def _resume_clock(self) -> None:
         """Go on from the latest of: now, and what the clock showed when this data was last written."""

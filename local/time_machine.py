@@ -44,6 +44,10 @@ class TimeMachine:
         """Return the virtual instant."""
         return self._clock.now()
 
+    def status(self) -> Mapping[str, Any]:
+        """Return MiniStack's status page."""
+        return self._fetch(self._status_url)
+
     def settle(self, timeout_seconds: float = 60.0) -> None:
         """Wait until nothing is in flight and nothing is due. Raises LocalError that says what would not come to rest."""
         deadline = time.monotonic() + timeout_seconds

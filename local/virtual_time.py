@@ -75,7 +75,7 @@ class VirtualTime:
         self._due: list[tuple[float, int]] = []
         self._waits: dict[int, _Wait] = {}
         self._executions: dict[int, _Execution] = {}
-        self._counts = {"seq": 0, "lambda_inflight": 0, "async_inflight": 0}
+        self._counts = {"seq": 0, "lambda_inflight": 0, "async_inflight": 0, "transitions": 0}
         self._current: contextvars.ContextVar[_Execution | None] = contextvars.ContextVar("execution", default=None)
         self._in_branch: contextvars.ContextVar[bool] = contextvars.ContextVar("in_branch", default=False)
 
@@ -250,10 +250,14 @@ def _count_executions(virtual: VirtualTime, module: Any) -> None:
     def counted_run(arn: str) -> None:
         with virtual.running(module._executions.get(arn) or {}):
             run(arn)
+        virtual.add("transitions", 1)  # into the state that ends it
 
     def counted_branch(*arguments: Any, **named: Any) -> Any:
         with virtual.branch():
-            return run_branch(*arguments, **named)
+            try:
+                return run_branch(*arguments, **named)
+            finally:
+                virtual.add("transitions", 1)
 
     def parent(fan_out: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any, **named: Any) -> Any:
@@ -266,6 +270,18 @@ def _count_executions(virtual: VirtualTime, module: Any) -> None:
     module._run_sub_machine = counted_branch
     module._run_map_items = parent(module._run_map_items)
     module._run_parallel_branches = parent(module._run_parallel_branches)
+    for kind in ("task", "choice", "wait", "map"):
+        setattr(module, f"_execute_{kind}", _counting(virtual, getattr(module, f"_execute_{kind}")))
+
+
+def _counting(virtual: VirtualTime, enter: Callable[..., Any]) -> Callable[..., Any]:
+    """Count state transitions, by which AWS bills; retries, which it bills too, are not seen here."""
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        virtual.add("transitions", 1)
+        return enter(*arguments, **named)
+
+    return counted
 
 
 def patch_scheduler(virtual: VirtualTime, module: Any) -> None:
