@@ -277,8 +277,8 @@ def run(folder: Path, options: argparse.Namespace) -> int:
         demo.live(options.days)
         demo.say("終わりました。結果を確かめています / done, checking")
         outcome = checks.collect(demo)
-        print_funnels(outcome)
         print_transitions(demo.transitions(), sum(ends.total() for ends in outcome.ends.values()))
+        print_funnels(outcome)
         print_way(*demo.longest_way(outcome))
         problems = checks.check(demo, outcome)
         if options.kill:
