@@ -13,7 +13,7 @@ REGION ?=
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help up demo line reset test check format bench package deploy key lock clean
+.PHONY: help up demo line rehearse reset test check format bench package deploy key lock clean
 
 help: ## この一覧 / this list
 	@printf '\n  \033[1m縁 Enishi\033[0m\n\n'
@@ -28,6 +28,9 @@ demo: $(STAMP) ## 200人・50日を1〜2分で再生して確かめる / fifty d
 
 line: $(STAMP) ## LINEの代わりだけを動かす（自分のボットを試す） / only the LINE simulator, for any bot
 	@$(BIN)/python -m line_simulator --channel テスト --webhook http://127.0.0.1:3000/callback --data .local/line-alone
+
+rehearse: $(STAMP) ## シナリオを送らずに試算: make rehearse FILE=dormant90 / what a scenario would do, nothing is sent
+	@$(BIN)/python -m local.rehearse $(or $(FILE),dormant90) $(ARGS)
 
 reset: ## ここのデータを忘れる / forget the data kept here
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m local.up --reset; else rm -rf .local; fi

@@ -1,6 +1,6 @@
 """`make bench`: what the parts cost, as ratios and CPU per item within one run, so that a slow machine changes little.
 
-Every figure in README and docs names this command. Sections: door, imports, worker, orders, delivery, simulator.
+Every figure in README and docs names this command. Sections: door, imports, worker, orders, delivery, simulator, scenarios.
 """
 
 from __future__ import annotations
@@ -420,7 +420,7 @@ def resident_bytes() -> int:
 
 def main() -> None:
     """Run all sections, or those that are named."""
-    sections = ("door", "imports", "worker", "orders", "delivery", "simulator")
+    sections = ("door", "imports", "worker", "orders", "delivery", "simulator", "scenarios")
     parser = argparse.ArgumentParser(description="What the parts cost.")
     parser.add_argument("sections", nargs="*", choices=[*sections, []], default=[])
     parser.add_argument("--rows", type=int, default=20_000, help="orders to import")
@@ -431,6 +431,12 @@ def main() -> None:
     print(f"\n  {os.cpu_count()} cores, Python {sys.version.split()[0]}, {datetime.now(UTC) + timedelta(0):%Y-%m-%d}\n")
     if "simulator" in wanted:
         bench_simulator()
+    if "scenarios" in wanted:
+        from local.bench_scenarios import bench_scenarios
+
+        bench_scenarios()
+    if set(wanted) <= {"simulator", "scenarios"}:
+        return
     from line_simulator import LineSimulator
 
     with (

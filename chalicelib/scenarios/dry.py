@@ -166,6 +166,8 @@ class StillCrowd:
 
     def take(self, fact: Fact) -> None:
         """Let a fact change the person whom it concerns, as the rooms below would."""
+        if isinstance(fact, Responded | LinkClicked):
+            return
         person = self.people[fact.cid]
         match fact:
             case FriendBlocked(account=account) if account in person.friends:

@@ -204,6 +204,7 @@ def is_past_first(header: Cohort) -> bool:
     return bool(header.first_visit) and visit_of(header.at_node, header.at_due) != header.first_visit
 
 
+@lru_cache(maxsize=4096)
 def minute(moment: datetime) -> str:
     """Return the compact form of a full minute, `202611221030`."""
     return aware(moment).strftime("%Y%m%d%H%M")
