@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
 
-_NAMESPACE = "Enishi"
+
+def namespace() -> str:
+    """Return where this stage's metrics are; the alarms of infra/resources.yaml read them there."""
+    # Not by Settings: a door that has no settings yet must still be able to say so.
+    return f"Enishi/{os.environ.get('STAGE', 'local')}"
 
 
 def log(level: str, sentence: str, **keys: Any) -> None:
@@ -34,14 +39,18 @@ def error(sentence: str, **keys: Any) -> None:
 
 
 def count(name: str, value: int = 1, **dimensions: str) -> None:
-    """Add to a CloudWatch metric through the embedded metric format: one log line, no call."""
+    """Add to a CloudWatch metric through the embedded metric format: one log line, no call.
+
+    With dimensions it counts for each of them and over all of them, for alarms can add nothing up.
+    """
+    sets = [sorted(dimensions), []] if dimensions else [[]]
     print(
         json.dumps(
             {
                 "_aws": {
                     "Timestamp": int(time.time() * 1000),
                     "CloudWatchMetrics": [
-                        {"Namespace": _NAMESPACE, "Dimensions": [sorted(dimensions)], "Metrics": [{"Name": name, "Unit": "Count"}]}
+                        {"Namespace": namespace(), "Dimensions": sets, "Metrics": [{"Name": name, "Unit": "Count"}]}
                     ],
                 },
                 name: value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import MISSING, fields
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
+from chalicelib.observability import count
 from chalicelib.settings import Settings, parse
 from infra.chalice_package import RUNTIME
 from infra.package import TEMPLATE, content_hash, package
@@ -146,3 +148,49 @@ def test_the_same_code_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> Non
     for path in bundle.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes(), path.name
     assert content_hash() == bundle.name
+
+
+# Alarms and the picture ----------------------------------------------------------------------------------------------------
+
+
+def emitted() -> set[str]:
+    """The names of all metrics that the product counts."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "chalicelib").rglob("*.py")))
+    return set(re.findall(r'(?:\bcount|\bgauge|_politely)\(\s*"([A-Z][A-Za-z]+)"', text))
+
+
+def test_every_alarm_reads_a_metric_that_is_counted_under_its_name(template: dict[str, Any]) -> None:
+    alarms = resources(template, "AWS::CloudWatch::Alarm")
+    own = {name: each for name, each in alarms.items() if not named(each["Namespace"]).startswith("AWS/")}
+    assert len(own) >= 9
+    assert {named(each["Namespace"]) for each in own.values()} == {"Enishi/${Stage}"}
+    assert {each["MetricName"] for each in own.values()} <= emitted()
+    assert not [name for name, each in own.items() if "Dimensions" in each]  # counted over all of them too
+    for name, each in alarms.items():
+        assert each["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
+
+
+def test_the_metrics_are_counted_in_the_namespace_that_alarms_read(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STAGE", "prod")
+    count("CohortsParked")
+    count("DeliveryFailed", 3, reason="gone")
+    plain, split = (json.loads(line)["_aws"]["CloudWatchMetrics"][0] for line in capsys.readouterr().out.splitlines())
+    assert (plain["Namespace"], plain["Dimensions"]) == ("Enishi/prod", [[]])
+    assert split["Dimensions"] == [["reason"], []]
+
+
+def test_the_picture_shows_metrics_that_there_are(template: dict[str, Any]) -> None:
+    (board,) = resources(template, "AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(named(board["DashboardBody"]))["widgets"]
+    metrics = [metric for each in widgets for metric in each["properties"].get("metrics", [])]
+    assert {metric[1] for metric in metrics if metric[0] == "Enishi/${Stage}"} <= emitted()
+    assert {metric[3] for metric in metrics if metric[0] == "AWS/Lambda"} <= {f"enishi-${{Stage}}-{name}" for name in FUNCTIONS}
+    assert {metric[3] for metric in metrics if metric[0] == "AWS/DynamoDB"} == {f"enishi-${{Stage}}-{name}" for name in TABLES}
+    assert len([each for each in widgets if each["type"] == "text"]) == 5
+
+
+def test_the_handbook_says_what_to_do_for_every_alarm(template: dict[str, Any]) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert [name for name in resources(template, "AWS::CloudWatch::Alarm") if f"`{name}`" not in text] == []
