@@ -111,7 +111,7 @@ def _may_take_no_time(node: Node) -> bool:
     `P0D` at 10:00 is over at once when it is 10:00, a weekday on that day, and a person's own date when it is past or now.
     """
     match node:
-        case WaitNode(until=None):
+        case WaitNode():
             length = node.duration or "P0D"
         case WaitForResponseNode():
             length = node.timeout

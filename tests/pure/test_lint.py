@@ -173,6 +173,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("link_unknown", asks({"responded": {"link": "gone"}}), {}, "a", "cases[0].when"),
     # Ways
     ("no_cases", one(branch()), {}, "a", "cases"),
+    ("case_never_reached", to_all({"any": [{"tag": "tag_a"}, {"all": []}]}, {"tag": "tag_a"}), {}, "a", "cases[1].when"),
+    ("case_never_reached", to_all({"not": {"all": [{"tag": "tag_a"}, {"any": []}]}}, {"tag": "tag_a"}), {}, "a", "cases[1].when"),
     ("case_never_reached", to_all({"all": []}, {"tag": "tag_a"}), {}, "a", "cases[1].when"),
     ("case_never_reached", to_all({"not": {"any": [{"not": {"all": []}}]}}, {"tag": "tag_a"}), {}, "a", "cases[1].when"),
     ("case_never_reached", to_all({"tag": "tag_a"}, {"field": "line.reachable", "is": True}, {"tag": "tag_a"}), {}, "a", "cases[2].when"),
@@ -250,6 +252,7 @@ def test_the_linter_finds_it_where_it_is(code: str, nodes: dict[str, Any], more:
         (on(event="custom", name="quote"), {}),
         (asks({"all": [{"segment": "seg_a"}, {"tag": "tag_a"}]}), {}),
         ({"hello": send("a"), **asks({"any": [{"responded": {"of": "hello"}}, {"happened": {"event": "purchase", "since": "hello"}}]})}, {}),
+        (to_all({"any": [{"tag": "tag_a"}]}, {"not": {"any": [{"tag": "tag_a"}, {"any": []}]}}, {"all": [{"all": []}, {"segment": "seg_a"}]}, {"all": []}), {}),
         (one(act("webhook", target="crm", data={"label": "x"})), {}),
         (one(act("attribute_set", attribute="member", value=False)), {}),
         (one(act("attribute_set", attribute="points", value=0)), {}),
