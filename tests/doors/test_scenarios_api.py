@@ -78,7 +78,15 @@ def test_everything_that_a_drawing_names_is_looked_up(knock: Knock) -> None:
     }
     exits = [{"event": "clicked", "link": "gone"}]
     trigger = {"type": "segment", "condition": {"tag": "tag_a"}, "schedule": {"at": "10:00", "every": "once", "on": "2020-01-01"}}
-    graph = {"schema": "scenario/1", "name": "x", "account": "gone", "trigger": trigger, "start": "a", "nodes": nodes, "exits": exits}
+    graph = {
+        "schema": "scenario/1",
+        "name": "x",
+        "account": "gone",
+        "trigger": trigger,
+        "start": "a",
+        "nodes": nodes,
+        "exits": exits,
+    }
     assert knock.api("PUT", "/scenarios/asks", {"graph": graph}).status_code == 200
     found = knock.api("GET", "/scenarios/asks/problems").json_body["problems"]
     assert [(problem["node"], problem["code"]) for problem in found] == [
