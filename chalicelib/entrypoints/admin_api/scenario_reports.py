@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.entrypoints.admin_api.customers import cid_in
 from chalicelib.entrypoints.admin_api.framework import Call, View, endpoint
 from chalicelib.kernel.errors import InvalidError
-from chalicelib.scenarios.reports import Crowdedness, StepReport
-from chalicelib.scenarios.seeing import Story, Told
+
+if TYPE_CHECKING:  # they know the tables, which a webhook's cold start must not pay for
+    from chalicelib.scenarios.reports import Crowdedness, StepReport
+    from chalicelib.scenarios.seeing import Story, Told
 
 
 class TextView(View, kw_only=True):
