@@ -102,8 +102,9 @@ class Trial:
         )
         self.line = LineSimulator(seed=seed, clock_file=folder / "clock.json", settings=settings)
         self.line.start()
-        # Real seconds until another worker gets what a killed one had in its hands.
-        hidden = {"EventsVisibilitySeconds": "3", "WorkVisibilitySeconds": "3"}
+        # Real seconds until another worker gets what a killed one had in its hands: more than a slow machine needs for a batch,
+        # or five workers hold the same message when one of them dies, and it counts as tried five times.
+        hidden = {"EventsVisibilitySeconds": "10", "WorkVisibilitySeconds": "10"}
         parameters = {"LogLevel": "WARNING", **hidden}
         self.stack = LocalStack(folder, line_url=self.line.url, parameters=parameters, faulty=True)
         self.shop: Shop | None = None

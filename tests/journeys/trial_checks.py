@@ -102,7 +102,7 @@ def way_of(one: Member) -> Way:
     answer = _first(one, ENTRY, RESUME)
     if answer:
         # Who answers in the pause goes on when it is over, in the new version.
-        goes_on_at = RESUME if answer >= PAUSE else answer + _EAGER
+        goes_on_at = RESUME if answer >= PAUSE else _soon(answer)
         return _answered(one, steps, goes_on_at, 1 if answer < PAUSE else 2)
     if _has_bought(one, RESUME):
         return Way(steps, "goal", 1 if _has_bought(one, PAUSE) else 2)
@@ -111,7 +111,7 @@ def way_of(one: Member) -> Way:
     steps["nudge"] = ("sent", RESUME)
     answer = _first(one, RESUME, SECOND_DEADLINE)
     if answer:
-        return _answered(one, steps, answer + _EAGER, 2)
+        return _answered(one, steps, _soon(answer), 2)
     if _has_bought(one, SECOND_DEADLINE):
         return Way(steps, "goal", 2)
     return _by_channel(one, steps, SECOND_DEADLINE, 2)
@@ -121,6 +121,11 @@ def _answered(one: Member, steps: dict[str, tuple[str, datetime]], at: datetime,
     if _has_bought(one, at):
         return Way(steps, "goal", version)
     return Way({**steps, "voices": ("skipped" if _is_blocked(one, at) else "sent", at)}, "反応あり", version)
+
+
+def _soon(answer: datetime) -> datetime:
+    """Return when who answers goes on: at the next full five minutes."""
+    return answer + timedelta(seconds=-answer.timestamp() % _EAGER.total_seconds())
 
 
 def _by_channel(one: Member, steps: dict[str, tuple[str, datetime]], at: datetime, version: int) -> Way:
