@@ -25,8 +25,6 @@ from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
 from chalicelib.settings import settings
 
-MOST_PEOPLE = 2_000  # a rehearsal of so many comes to its end within the seconds of one API call
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -11,10 +11,12 @@ from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoin
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import Cid, customer_id, parse_customer_id
 from chalicelib.scenarios.costs import Prices
-from chalicelib.scenarios.dry import Rate
-from chalicelib.scenarios.forecast import Forecast
-from chalicelib.scenarios.rehearsals import MOST_PEOPLE, Wanted
 
+if TYPE_CHECKING:
+    from chalicelib.scenarios.dry import Rate
+    from chalicelib.scenarios.forecast import Forecast
+
+_MOST_PEOPLE = 2_000  # a rehearsal of so many comes to its end within the seconds of one call
 _DEFAULT = Prices()
 Price = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
@@ -45,8 +47,8 @@ class RehearsalBody(Body, kw_only=True):
 
     begins_at: datetime | None = msgspec.field(default=None, name="from")
     days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 90
-    sample: Annotated[int, msgspec.Meta(ge=1, le=MOST_PEOPLE)] = 500
-    customers: Annotated[list[str], msgspec.Meta(max_length=MOST_PEOPLE)] = []
+    sample: Annotated[int, msgspec.Meta(ge=1, le=_MOST_PEOPLE)] = 500
+    customers: Annotated[list[str], msgspec.Meta(max_length=_MOST_PEOPLE)] = []
     rates: dict[str, RateBody] = {}
     prices: PricesBody = msgspec.field(default_factory=PricesBody)
 
@@ -124,6 +126,9 @@ class RehearsalView(View, kw_only=True):
 )  # fmt: skip
 def rehearse(call: Call[RehearsalBody]) -> RehearsalView:
     """Rehearse a drawing."""
+    # Not at the top: a cold start of the API needs neither the engine nor the tables.
+    from chalicelib.scenarios.rehearsals import Wanted
+
     body = call.body
     refusal = InvalidError("api.parameter_malformed", name="from")
     begins_at = instant(body.begins_at, refusal) if body.begins_at else call.world.clock.now()
@@ -146,6 +151,8 @@ def _cid(text: str) -> Cid:
 
 
 def _rate(given: RateBody) -> Rate:
+    from chalicelib.scenarios.dry import Rate
+
     low, high = given.within_hours
     if low > high:
         raise InvalidError("api.parameter_malformed", name="within_hours")
