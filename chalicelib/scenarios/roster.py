@@ -16,7 +16,7 @@ from chalicelib.scenarios.model import minute
 
 
 class Roster:
-    """One part of a look at an instant. The first look of all finds everybody new."""
+    """One part of a look at an instant. The first look of all only remembers: who was in before had not come in by then."""
 
     def __init__(self, files: Files, scenario_id: str, at: datetime, part: int, parts: int) -> None:
         self._files = files
@@ -30,16 +30,17 @@ class Roster:
         union = 0
         for one in bits:
             union |= int.from_bytes(one, "little")
+        self._is_first = not before
         self._before = union.to_bytes(length, "little")
         self._here = bytearray()
 
     def saw(self, cid: Cid) -> bool:
-        """Note that a person fulfils the condition; return whether he did not at the look before."""
+        """Note that a person fulfils the condition; return whether he did not at the look before, if there was one."""
         place, bit = cid >> 3, 1 << (cid & 7)
         if place >= len(self._here):
             self._here.extend(bytes(max(place + 1 - len(self._here), len(self._here))))
         self._here[place] |= bit
-        return place >= len(self._before) or not self._before[place] & bit
+        return not self._is_first and (place >= len(self._before) or not self._before[place] & bit)
 
     def keep(self) -> None:
         """Keep who was seen; the same when repeated."""

@@ -86,7 +86,7 @@ WORDS = {
     "min_amount_yen": "購入金額の下限（円）。",
     "condition": "条件。",
     "schedule": "いつ探すか。",
-    "enters": "前回は合わず、今回新しく合った人だけが入ります。",
+    "enters": "前回は合わず、今回新しく合った人だけが入ります（公開後の初回は記録だけします）。",
     "date": "日付（profile.birthday、attribute.…など）。",
     "offset_days": "その日から何日後か。前は負の数。",
     "yearly": "毎年の記念日として数えます。",
