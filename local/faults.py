@@ -52,15 +52,16 @@ class FaultFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read_at = -1
+        self._read_at = (0, 0)
         self._faults = Faults()
 
     def now(self) -> Faults:
         """Return the faults in force."""
         try:
-            changed_at = self._path.stat().st_mtime_ns
+            status = self._path.stat()
         except OSError:
             return Faults()
+        changed_at = (status.st_mtime_ns, status.st_ino)
         if changed_at != self._read_at:
             self._faults = Faults(**json.loads(self._path.read_text(encoding="utf-8")))
             self._read_at = changed_at

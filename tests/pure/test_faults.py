@@ -64,6 +64,8 @@ def test_without_a_file_all_is_well_and_a_new_file_is_noticed(tmp_path: Path) ->
     assert ask(service, "PutItem", {})[0] == 200
     Faults(shares={"dynamodb.failed": 1.0}).write(tmp_path / "faults.json")
     assert ask(service, "PutItem", {})[0] == 500
+    Faults(shares={"dynamodb.throttled": 1.0}).write(tmp_path / "faults.json")
+    assert ask(service, "PutItem", {})[0] == 400
     assert len(service.seen) == 1
 
 
