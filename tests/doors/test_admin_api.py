@@ -30,7 +30,7 @@ NAMES = {found.handler.__name__: found for found in ENDPOINTS}
 def fill(path: str, **names: str) -> str:
     values = {
         "key": "main", "key_id": "enk_none", "customer_id": "cus_0000000000", "tag_id": "tag_none", "campaign_id": "cmp_none",
-        "scenario_id": "none", "template_id": "tpl_none", "import_id": "imp_none", "queue": "events", "event_id": "none",
+        "scenario_id": "none", "ready_id": "none", "template_id": "tpl_none", "import_id": "imp_none", "queue": "events", "event_id": "none",
         "segment_id": "seg_none", "day": "2026-12-01", "channel": "email", "account": "main", "webhook_id": "none", "line_user_id": HANAKO, **names,
     }  # fmt: skip
     return path.format_map(values)
@@ -561,6 +561,10 @@ def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock)
     tour("list_scenarios")
     tour("get_scenario", scenario_id="hello")
     tour("check_scenario", scenario_id="hello")
+    tour("get_scenario_text", scenario_id="hello")
+    tour("get_scenario_schema")
+    tour("list_ready_made_scenarios")
+    tour("draw_ready_made_scenario", {"scenario_id": "welcomed"}, ready_id="welcome")
     tour("get_machine", scenario_id="hello")
     tour("publish_scenario", scenario_id="hello")
     tour("enroll_customer", scenario_id="hello", customer_id=friend["customer_id"])
