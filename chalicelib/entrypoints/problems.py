@@ -94,6 +94,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "scenario.has_problems": ("シナリオに問題があるため公開できません。problemsの各項目を直してください。", "The scenario cannot be published; see problems."),
     "scenario.id_malformed": ("シナリオIDは英小文字で始まる24文字までの英小文字・数字・_にしてください。", "A scenario id has up to 24 lower-case letters, digits and underscores and starts with a letter."),
     "scenario.malformed": ("シナリオの {path} が正しくありません（{problem}）。", "The scenario is malformed at {path}: {problem}."),
+    "scenario.nodes_unmapped": ("新しい版にないステップの移り先をmappingで指定してください: {missing}。知らない移り先: {known}。", "Say in mapping where the steps lead that the new version lacks: {missing}. Unknown targets: {known}."),
     "scenario.not_active": ("このシナリオは公開中ではありません。", "The scenario is not active."),
     "scenario.not_paused": ("このシナリオは一時停止中ではありません。", "The scenario is not paused."),
     "scenario.taken": ("シナリオID「{scenario_id}」は別のシナリオで使われています。", "The id {scenario_id} belongs to another scenario."),
