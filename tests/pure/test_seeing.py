@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Row
-from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.ids import AccountKey, Cid, ScenarioId, TemplateId
 from chalicelib.messages.model import Template
 from chalicelib.scenarios.graph import WaitForResponseNode, is_timed, parse
-from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Version
-from chalicelib.scenarios.nodes import Nodes
-from chalicelib.scenarios.paths import Path, Step, path_of
+from chalicelib.scenarios.model import INLINE, Enrollment, Version
+from chalicelib.scenarios.paths import Path, path_of
 from chalicelib.scenarios.rehearsal import Assumptions, Rate, Rehearsal
 from chalicelib.scenarios.telling import tell
 from tests.pure.send_outside import person
@@ -163,3 +160,72 @@ def test_the_path_is_what_happened(drawing: dict[str, Any], seed: int, days: int
         happened = [(node, at) for node, at in seen[cid] if not isinstance(graph.nodes[node], WaitForResponseNode)]
         assert (path.is_whole, told(path, graph)) == (True, happened), show(member, position, path, seen[cid])
         assert all(tell(step, graph).ja and tell(step, graph).en for step in path.steps)
+
+
+# What a rehearsal seldom brings about ----------------------------------------------------------------------------------------
+
+
+def one_of(path: dict[str, str], status: str, ended: str = "", reason: str = "", cohort: str = INLINE, **more: Any) -> Enrollment:
+    row = Row("C#1", "ENR#x#", Cid(1), cohort, status, "", "")
+    ended_at = from_text(ended) if ended else None
+    return Enrollment(row, ScenarioId("x"), 1, 1, "o", NOON, ended_at=ended_at, reason=reason, path=path, **more)
+
+
+CHAIN = {
+    "schema": "scenario/1", "name": "x", "start": "a", "trigger": {"type": "segment", "condition": {}, "schedule": {"at": "12:00"}},
+    "nodes": {
+        "a": {"type": "send", "channel": "line", "template": "t", "next": "w", "unreachable": "b"},
+        "w": {"type": "wait_for_response", "of": "a", "timeout": "P3D", "responded": "e", "timed_out": "b"},
+        "b": {"type": "branch", "cases": [{"when": {"tag": "t"}, "next": "w2"}], "otherwise": "e"},
+        "w2": {"type": "wait", "duration": "P1D", "next": "b"},
+        "e": {"type": "end"},
+    },
+}  # fmt: skip
+
+
+def steps_of(one: Enrollment, position: tuple[str, datetime] | None = None) -> list[tuple[str, str, str]]:
+    path = path_of(one, {1: parse(CHAIN)}, position)
+    assert path.is_whole
+    return [(step.node, step.what, f"{step.at:%d %H:%M}") for step in path.steps]
+
+
+def test_who_came_to_a_cohort_that_was_closed_already_went_with_the_next_one() -> None:
+    one = one_of({"a__202612010300": "skipped blocked"}, "done", "2026-12-01T03:10:00Z", "e")
+    expected = [
+        ("a", "entered", "01 03:00"),
+        ("a", "skipped", "01 03:00"),
+        ("b", "otherwise", "01 03:10"),
+        ("e", "ended", "01 03:10"),
+    ]
+    assert steps_of(one) == expected
+
+
+def test_who_reacts_while_his_cohort_still_stands_at_the_message_goes_on_from_its_wait() -> None:
+    notes = {"a__202612010300": "sent", "w__202612010300": "moved e responded 202612010305"}
+    answers = {"a": "2026-12-01T03:01:00.000Z A postback"}
+    one = one_of(notes, "done", "2026-12-01T03:05:00Z", "e", responses=answers)
+    assert steps_of(one)[2:] == [("w", "responded", "01 03:01"), ("e", "ended", "01 03:05")]
+
+
+def test_a_pause_that_put_a_cohort_off_is_seen_by_where_it_stands() -> None:
+    one = one_of({"a__202612010300": "sent"}, "active", cohort="x-v1-a-202612010300")
+    late = NOON + timedelta(days=5)
+    assert steps_of(one, ("w", late))[-1] == ("w", "waiting", "01 03:00")
+
+
+def test_what_cannot_be_explained_is_told_as_it_stands() -> None:
+    one = one_of({"gone__202612010300": "sent", "a__202612010300": "sent"}, "exited", "2026-12-02T00:00:00Z", "blocked")
+    path = path_of(one, {1: parse(CHAIN)}, None)
+    assert not path.is_whole
+    assert [step.what for step in path.steps][-2:] == ["sent", "exited"]
+
+
+def test_who_was_erased_leaves_no_way_to_tell() -> None:
+    one = one_of({}, "exited", "2026-12-02T00:00:00Z", "erased")
+    assert [step.what for step in path_of(one, {}, None).steps] == ["entered", "exited"]
+
+
+def test_what_was_noted_after_a_pause_says_how_long_everything_was_put_off() -> None:
+    notes = {"a__202612010300": "sent", "b__202612060300": "moved w2 case 1 202612070300"}
+    one = one_of(notes, "active", cohort="x-v1-w2-202612070300")
+    assert steps_of(one, ("w2", NOON + timedelta(days=6)))[-2:] == [("b", "case", "06 03:00"), ("w2", "waiting", "06 03:00")]
