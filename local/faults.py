@@ -130,10 +130,11 @@ class Mortality:
             return lots.choice(("before", "after"))
 
     def _die(self, where: str) -> None:
-        name = (self._running or ["-"])[-1]
-        with self._record.open("a", encoding="utf-8") as record:
-            record.write(json.dumps({"handler": name, "where": where}) + "\n")
-        self._kill()
+        with self._lock:  # nobody dies twice
+            name = (self._running or ["-"])[-1]
+            with self._record.open("a", encoding="utf-8") as record:
+                record.write(json.dumps({"handler": name, "where": where}) + "\n")
+            self._kill()
 
 
 class Refusals:

@@ -68,7 +68,7 @@ FAULTS = Faults(
     deaths={"app.app": 0.0006, "app.webhook_worker": 0.0003, "app.work_worker": 0.01, "app.scenario_steps": 0.001}
     | {"app.ticks": 0.02, "app.feedback": 0.004},
     most_deaths=2,
-    shares={"dynamodb.throttled": 0.002, "dynamodb.partly": 0.03, "dynamodb.failed": 0.0003, "dynamodb.answer_lost": 0.0003}
+    shares={"dynamodb.throttled": 0.002, "dynamodb.partly": 0.03, "dynamodb.failed": 0.0001, "dynamodb.answer_lost": 0.0001}
     | {"ses.throttled": 0.03, "ses.failed": 0.02, "ses.answer_lost": 0.02, "sns.throttled": 0.03, "states.throttled": 0.05},
 )
 LINE_FAULTS = {"rate_limited": 0.01, "error_before_accept": 0.005, "error_after_accept": 0.005, "drop_connection": 0.003}
@@ -104,7 +104,7 @@ class Trial:
         self.line.start()
         # Real seconds until another worker gets what a killed one had in its hands: more than a slow machine needs for a batch,
         # or five workers hold the same message when one of them dies, and it counts as tried five times.
-        hidden = {"EventsVisibilitySeconds": "10", "WorkVisibilitySeconds": "10"}
+        hidden = {"EventsVisibilitySeconds": "6", "WorkVisibilitySeconds": "6"}
         parameters = {"LogLevel": "WARNING", **hidden}
         self.stack = LocalStack(folder, line_url=self.line.url, parameters=parameters, faulty=True)
         self.shop: Shop | None = None
