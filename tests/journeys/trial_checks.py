@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,20 +23,19 @@ _LINE_KINDS = {"first_try": "dormant", "second_try": "dormant_again", "nudge": "
 
 @dataclass(slots=True)
 class Outcome:
-    """Everything that arrived anywhere, and the enrollments as they ended, by member number."""
+    """Everything that arrived anywhere, and the enrollments as they ended, by member number. unknown: whose message may be lost."""
 
     line: dict[str, list[tuple[str, datetime]]]
     mails: list[str]
     phones: list[str]
     letters: list[str]
     enrollments: dict[str, Mapping[str, Any]]
-    unknown: list[Mapping[str, Any]]
+    unknown: set[str]
     faults: Mapping[str, int]
     line_faults: list[dict[str, Any]]
     executions: int
     live: int
     dead: int
-    members_of: dict[int, str] = field(default_factory=dict)
 
     def sent(self) -> dict[str, int]:
         """Return how many left by each channel."""
@@ -73,14 +72,28 @@ def collect(trial: Trial) -> Outcome:
         phones=[number for number, found in texts.items() for _ in found],
         letters=printed.letters,
         enrollments={members_of[item["cid"]]: item for item in engine if item["sk"].startswith(f"ENR#{SCENARIO}#")},
-        unknown=trial.api.get("/deliveries/unknown")["items"],
+        unknown={members_of[cid] for cid in _of_unknown_fate(trial)},
         faults=status["faults"],
         line_faults=trial.line.faults.describe() or trial.faults_of_line,
         executions=status["executions"],
         live=len(list(here.records.live_cohorts(SCENARIO))),
         dead=sum(len(trial.api.get(f"/dead-letters/{queue}")["items"]) for queue in ("events", "work")),
-        members_of=members_of,
     )
+
+
+def _of_unknown_fate(trial: Trial) -> set[int]:
+    """Return the people in calls of which nobody knows whether they were taken."""
+    from chalicelib.wiring import world
+
+    pages = {entry["batch_id"] for entry in trial.api.get("/deliveries/unknown")["items"]}
+    return {
+        int(cid)
+        for page in pages
+        for batch in world().ledger.batches(page)
+        for call, result in zip(batch.calls, batch.results, strict=True)
+        if result.startswith("unknown")
+        for cid in call.members
+    }
 
 
 @dataclass(slots=True)
@@ -205,7 +218,6 @@ def _addresses(trial: Trial, ways: Mapping[str, Way], outcome: Outcome) -> list[
     def of(node: str) -> list[Member]:
         return [one for one in trial.members if node in ways[one.member_no].steps]
 
-    unsure = {outcome.members_of[int(cid)] for entry in outcome.unknown for cid in entry["members"]}
     found = []
     mails = Counter(one.email for one in of("mail"))
     if mails != Counter(outcome.mails):
@@ -214,11 +226,11 @@ def _addresses(trial: Trial, ways: Mapping[str, Way], outcome: Outcome) -> list[
     if letters != Counter(outcome.letters):
         found.append(f"letters: {_difference(letters, Counter(outcome.letters))}")
     phones = Counter("+81" + re.sub(r"\D", "", one.phone)[1:] for one in of("sms"))
-    may_lack = Counter("+81" + one.phone[1:] for one in of("sms") if one.member_no in unsure)
+    may_lack = Counter("+81" + one.phone[1:] for one in of("sms") if one.member_no in outcome.unknown)
     got = Counter(outcome.phones)
     if got - phones or (phones - got) - may_lack:
         found.append(f"SMS: {_difference(phones, got)}, unknown {len(may_lack)}")
-    others = unsure - {one.member_no for one in of("sms")}
+    others = outcome.unknown - {one.member_no for one in of("sms")}
     return found + ([f"unknown fate beside SMS: {sorted(others)}"] if others else [])
 
 
