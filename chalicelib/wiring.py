@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.counts import Counts
     from chalicelib.scenarios.engine import Engine
     from chalicelib.scenarios.entries import Entries
+    from chalicelib.scenarios.full_rehearsals import FullRehearsals
     from chalicelib.scenarios.lint_parts import Kind
     from chalicelib.scenarios.people import ScenarioPeople
     from chalicelib.scenarios.published import Published
@@ -442,7 +443,23 @@ class World:
         """What drawings would do."""
         from chalicelib.scenarios.rehearsals import Rehearsals
 
-        return Rehearsals(self.scenarios, self.segments, self.messages, self.line_accounts, self.caps)
+        return Rehearsals(
+            self.scenarios,
+            self.segments,
+            self.messages,
+            self.line_accounts,
+            self.caps,
+            self.reports,
+            self.delivery,
+            self.clock,
+        )
+
+    @cached_property
+    def full_rehearsals(self) -> FullRehearsals:
+        """What drawings would do with everybody."""
+        from chalicelib.scenarios.full_rehearsals import FullRehearsals
+
+        return FullRehearsals(self.rehearsals, self.segments, self.files, self.clock)
 
     @cached_property
     def entries(self) -> Entries:

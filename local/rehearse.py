@@ -11,17 +11,21 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
+import msgspec
 import yaml
 
 from chalicelib.customers.model import Customer, DeliveryChannel, Profile
 from chalicelib.friends.model import FollowState, Friend
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, ScenarioId, TemplateId
+from chalicelib.kernel.windows import JST
 from chalicelib.messages.model import Template
 from chalicelib.orders.model import PurchaseStats
 from chalicelib.scenarios.costs import Prices
 from chalicelib.scenarios.dry import Rate, drawn
-from chalicelib.scenarios.forecast import Forecast, forecast
+from chalicelib.scenarios.expectations import expectations
+from chalicelib.scenarios.forecast import Forecast, Known, StepForecast, forecast
 from chalicelib.scenarios.graph import Scenario, SendNode, parse
 from chalicelib.scenarios.lint import lint
 from chalicelib.scenarios.model import Version
@@ -91,16 +95,30 @@ def rates_of(texts: list[str]) -> dict[str, Rate]:
     return found
 
 
-def table(found: Forecast, seconds: float) -> Iterator[str]:
+def prices_of(texts: list[str]) -> Prices:
+    """Return the prices that `sms_part=8` and the like say."""
+    pairs = (text.partition("=") for text in texts)
+    return msgspec.convert({name: value for name, _, value in pairs}, Prices, strict=False)
+
+
+def table(found: Forecast) -> Iterator[str]:
     """Yield the lines that tell a forecast."""
-    yield f"\n  対象 {found.audience:,}人（{found.rehearsed:,}人で{seconds:.1f}秒） / people\n"
-    yield f"  {'step':<18}{'people':>10}{'sent':>10}{'skipped':>10}{'responded':>11}{'yen':>12}  leads to"
+    yield f"\n  対象 / people: {found.audience:,}人"
+    rates = ", ".join(f"{name} {one.rate:.1%} ({one.origin})" for name, one in found.expected.items())
+    yield f"  反応率 / rates: {rates}\n"
+    head = ("ステップ / step", "人数 / people", "", "通数 / sent", "反応", "円 / yen", "最初 – 最後 / first – last (JST)")
+    yield _row(*head)
     for step in found.steps:
-        sent, skipped = sum(step.messages.values()), sum(step.skipped.values())
-        ways = ", ".join(f"{target} {people:,}" for target, people in step.ways.items())
-        yield f"  {step.node:<18}{step.people:>10,}{sent:>10,}{skipped:>10,}{step.responses:>11,}{step.yen:>12,.0f}  {ways}"
+        share = step.people / found.audience if found.audience else 0.0
+        billable = sum(step.billable.values())
+        yen, responses = f"{step.yen:,.0f}" if billable else "", f"{step.responses:,}" if step.responses else ""
+        yield _row(step.node, f"{step.people:,}", _bar(share), f"{billable:,}" if billable else "", responses, yen, _times(step))
+        ways = ", ".join(f"→ {target} {people:,} ({people / step.people:.0%})" for target, people in step.ways.items())
+        skipped = ", ".join(f"{why} {people:,}" for why, people in step.skipped.items())
+        if ways or skipped:
+            yield "    " + "; ".join(filter(None, [ways, skipped and f"除外 / skipped: {skipped}"]))
     yield "\n  終わり方 / ends: " + ", ".join(f"{word} {people:,}" for word, people in found.ends.items())
-    yield "  LINE通数 / month: " + ", ".join(f"{month} {messages:,}" for month, messages in found.line_by_month.items())
+    yield "  LINE通数 / by month: " + ", ".join(f"{month} {messages:,}" for month, messages in found.line_by_month.items())
     yield "  円 / yen: " + ", ".join(f"{name} {amount:,.0f}" for name, amount in found.yen.items())
     aws = found.aws
     yield f"  AWS: ${aws.total:,.2f} ({aws.transitions:,} transitions ${aws.step_functions:,.2f}, {aws.writes:,} writes ${aws.dynamodb:,.2f},"
@@ -110,13 +128,34 @@ def table(found: Forecast, seconds: float) -> Iterator[str]:
     for sample in found.samples:
         yield f"\n  #{sample.cid}"
         for line in sample.lines:
-            yield f"    {line.at:%m-%d %H:%MZ} {line.node:<16} {line.ja}" + (
-                f"「{line.text.splitlines()[0]}」" if line.text else ""
-            )
+            said = f"「{line.text.splitlines()[0]}」" if line.text else ""
+            yield f"    {line.at.astimezone(JST):%m-%d %H:%M} {line.node:<16} {line.ja}{said}"
 
 
-def main() -> int:
-    """Rehearse a file."""
+def _row(step: str, people: str, bar: str, messages: str, responses: str, yen: str, times: str) -> str:
+    cells = [_wide(step, -18), _wide(people, 13), " " + _wide(bar, -20), _wide(messages, 11), _wide(responses, 8)]
+    return "  " + "".join([*cells, _wide(yen, 12), "  ", times]).rstrip()
+
+
+def _wide(text: str, width: int) -> str:
+    """Return a text filled up to a width on the screen, where a Japanese letter takes two; negative: to the left."""
+    space = " " * (abs(width) - sum(2 if east_asian_width(letter) in "FW" else 1 for letter in text))
+    return text + space if width < 0 else space + text
+
+
+def _bar(share: float) -> str:
+    return "█" * round(20 * share) or ("▏" if share else "")
+
+
+def _times(step: StepForecast) -> str:
+    if step.first_at is None or step.last_at is None:
+        return ""
+    first, last = (f"{at.astimezone(JST):%m-%d %H:%M}" for at in (step.first_at, step.last_at))
+    return first if first == last else f"{first} – {last}"
+
+
+def options() -> argparse.ArgumentParser:
+    """Return what can be said on the command line."""
     parser = argparse.ArgumentParser(prog="python -m local.rehearse", description="シナリオのリハーサル / rehearse a scenario")
     parser.add_argument("drawing", help="a JSON or YAML file of docs/scenario-format.md, or a ready-made scenario's id")
     parser.add_argument("--people", type=int, default=10_000)
@@ -127,21 +166,35 @@ def main() -> int:
     parser.add_argument("--from", dest="begins_at", type=datetime.fromisoformat, default=datetime(2026, 12, 1, tzinfo=UTC))
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--samples", type=int, default=3)
-    given = parser.parse_args()
+    parser.add_argument("--price", action="append", default=[], metavar="NAME=YEN", help=", ".join(Prices.__slots__))
+    return parser
+
+
+def main() -> int:
+    """Rehearse a file."""
+    given = options().parse_args()
     graph = parse(drawing(given.drawing))
     for problem in lint(graph):
         print(f"  ⚠ {problem}")
-    account = AccountKey(graph.account) if graph.account else ACCOUNT
     begun = time.perf_counter()
-    people = crowd(given.people, account, given.line, given.sms, given.postal)
-    assumed = Assumptions(given.begins_at.astimezone(UTC), given.days, rates_of(given.rate))
-    templates = templates_of(graph)
-    done = Rehearsal(Version(ScenarioId(Path(given.drawing).stem), 1, graph), people, templates, [account], assumed)
-    done.run()
-    found = forecast(done, templates, Prices(), sample=given.samples, company="縁商店")
-    for text in table(found, time.perf_counter() - begun):
+    for text in table(rehearse(graph, Path(given.drawing).stem, given)):
         print(text)
+    print(f"  {time.perf_counter() - begun:.1f}s", file=sys.stderr)
     return 0
+
+
+def rehearse(graph: Scenario, name: str, given: argparse.Namespace) -> Forecast:
+    """Return what a drawing would do with made-up people."""
+    account = AccountKey(graph.account) if graph.account else ACCOUNT
+    people = crowd(given.people, account, given.line, given.sms, given.postal)
+    expected = expectations(graph, rates_of(given.rate), [])
+    rates = {name: one.as_rate for name, one in expected.items()}
+    assumed = Assumptions(given.begins_at.astimezone(UTC), given.days, rates)
+    templates = templates_of(graph)
+    done = Rehearsal(Version(ScenarioId(name), 1, graph), people, templates, [account], assumed)
+    done.run()
+    known = Known(expected=expected, company="縁商店")
+    return forecast(done, templates, prices_of(given.price), known, sample=given.samples)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "order.time_malformed": ("注文日時は 2026-11-22 10:30 のように書いてください。", "Write the order time like 2026-11-22 10:30."),
     "order.twice_in_file": ("この注文番号はファイルの中に2回あります。", "This order number occurs twice in the file."),
     "resource.unknown": ("見つかりません。", "Not found."),
+    "rehearsal.unknown": ("リハーサル「{rehearsal_id}」はありません。", "There is no rehearsal {rehearsal_id}."),
     "ready_made.unknown": ("ひな形「{ready_id}」はありません。", "There is no ready-made scenario {ready_id}."),
     "scenario.action_unavailable": ("アクション「{action}」はまだ使えません。", "The action {action} is not available yet."),
     "scenario.changed_meanwhile": ("シナリオがほかの操作で変わりました。読み込み直してください。", "The scenario has changed meanwhile; load it again."),

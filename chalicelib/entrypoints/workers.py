@@ -41,6 +41,8 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
         case "scenario_counts":
             here.counts.roll_up(step["scenario_id"], step["version"], here.clock.now())
             return []
+        case "rehearsal":
+            return here.full_rehearsals.do(step["rehearsal_id"], step["part"])
         case "import":
             more = here.imports.work(step["import_id"], lambda facts: react_to_orders(facts, here))
             return [dict(step)] if more else []

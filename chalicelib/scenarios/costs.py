@@ -22,11 +22,14 @@ _SECONDS_A_MEMBER, _SECONDS_A_CALL, _GIGABYTES = 0.001, 0.05, 0.5
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Yen per message. line_fee, line_included: of the plan and month; line_used: what else has been sent in that month."""
+    """Yen per message. line_fee, line_included: of the plan and month.
+
+    line_used: what else is sent in the month in which it begins; None: what LINE has counted so far, if that is known.
+    """
 
     line_fee: float = 15_000
     line_included: int = 30_000
-    line_used: int = 0
+    line_used: int | None = None
     line_extra: float = 3.0
     sms_part: float = 11.0
     postal: float = 110.0  # a postcard's 85 yen since October 2024, and its print
@@ -50,15 +53,15 @@ class Bill:
         return self.step_functions + self.dynamodb + self.lambda_
 
 
-def line_yen(by_month: Mapping[str, int], prices: Prices) -> float:
+def line_yen(by_month: Mapping[str, int], prices: Prices, first: str) -> float:
     """Return what messages of several months add to the plan's fee: those beyond what each month includes.
 
     line_used is counted in the first month only: nobody knows what else later ones will see.
     """
     total = 0.0
-    for number, month in enumerate(sorted(by_month)):
-        left = max(0, prices.line_included - (prices.line_used if number == 0 else 0))
-        total += max(0, by_month[month] - left) * prices.line_extra
+    for month, messages in by_month.items():
+        left = max(0, prices.line_included - ((prices.line_used or 0) if month == first else 0))
+        total += max(0, messages - left) * prices.line_extra
     return total
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
 
 from chalicelib.kernel.ids import AccountKey, Cid
-from chalicelib.kernel.windows import JST
 from chalicelib.messages.model import Template
+from chalicelib.ports.line import Quota
+from chalicelib.scenarios.cautions import Warned, cautions, month_of
+from chalicelib.scenarios.cohorts import MANY_SHARDS
 from chalicelib.scenarios.costs import Bill, Prices, bill, line_yen
 from chalicelib.scenarios.dry import Sent, wording
+from chalicelib.scenarios.expectations import Expectation
 from chalicelib.scenarios.graph import SendNode, WaitForResponseNode, exits_of, is_timed
 from chalicelib.scenarios.memory import Member
 from chalicelib.scenarios.model import EnrollmentStatus
@@ -19,8 +23,10 @@ from chalicelib.scenarios.paths import path_of
 from chalicelib.scenarios.rehearsal import Rehearsal
 from chalicelib.scenarios.rehearsal import Step as Through
 from chalicelib.scenarios.telling import label_of, tell
+from chalicelib.segments.model import Person
 
 MOST_SAMPLES = 20
+MOST_IN_A_CALL = 25_000  # members: fifty pages of five hundred (steps.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,66 +71,88 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Warned:
-    """Something to look at before publishing. code: a stable word."""
+class Known:
+    """What a forecast is told besides the rehearsal itself.
 
-    code: str
-    ja: str
-    en: str
+    audience: how many people there really are, 0: those who were played; audience_is_exact: False when there are more.
+    rehearsed: how many of those who were played are real, 0: all. faces: the first of them in full, where others were read
+    without their names. quota: of the LINE account in the month in which it begins.
+    """
+
+    audience: int = 0
+    audience_is_exact: bool = True
+    rehearsed: int = 0
+    expected: Mapping[str, Expectation] = field(default_factory=dict)
+    quota: Quota | None = None
+    faces: Mapping[Cid, Person] = field(default_factory=dict)
+    company: str = ""
+
+
+_NOTHING_MORE = Known()
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a rehearsal showed. audience: how many the figures are for; rehearsed: how many they come from.
+    """What a rehearsal showed.
 
-    ends: by outcome or reason; `active`: still under way at the end. line_by_month: 通数. one_each: the transitions of a
-    design with one execution a person.
+    audience: how many the figures are for, or the least there are; rehearsed: how many real people they come from; played:
+    these and those who stood in for others. expected: how many react, by send, and `goal`. ends: by outcome or reason;
+    `active`: still under way at the end. line_by_month: 通数. aws: exact when everybody was played, estimated otherwise.
+    one_each: the transitions of a design with one execution a person.
     """
 
     audience: int
+    audience_is_exact: bool
     rehearsed: int
+    played: int
+    expected: Mapping[str, Expectation]
     steps: Sequence[StepForecast]
     ends: Mapping[str, int]
     line_by_month: Mapping[str, int]
     yen: Mapping[str, float]
     aws: Bill
+    aws_is_exact: bool
     one_each: int
+    line_quota: Quota | None
     warnings: Sequence[Warned]
     samples: Sequence[Sample]
 
 
 def forecast(
-    done: Rehearsal,
-    templates: Mapping[str, Template],
-    prices: Prices,
-    *,
-    audience: int = 0,
-    sample: int = MOST_SAMPLES,
-    company: str = "",
+    done: Rehearsal, templates: Mapping[str, Template], prices: Prices, known: Known = _NOTHING_MORE, *, sample: int = MOST_SAMPLES
 ) -> Forecast:
-    """Return what a rehearsal that has run showed. audience: how many people there really are; 0: those rehearsed."""
-    rehearsed = len(done.records.members_by_cid)
-    scale = audience / rehearsed if audience and rehearsed else 1.0
+    """Return what a rehearsal that has run showed."""
+    members = list(done.records.members_by_cid.values())
+    played = len(members)
+    rehearsed = min(known.rehearsed or played, played)
+    scale = known.audience / played if known.audience and played else 1.0
     steps = list(_steps(done, prices, scale))
     months: Counter[str] = Counter()
     for at, _, messages in done.outbox.line_log:
-        months[f"{at.astimezone(JST):%Y-%m}"] += messages
+        months[month_of(at)] += messages
     by_month = {month: round(messages * scale) for month, messages in sorted(months.items())}
-    ends = Counter(_end_of(member) for member in done.records.members_by_cid.values())
-    yen = {"line_plan": prices.line_fee * len(by_month), "line": line_yen(by_month, prices)}
+    ends = Counter(_end_of(member) for member in members)
+    first = month_of(done.assumed.begins_at)
+    yen = {"line_plan": prices.line_fee * len(by_month), "line": line_yen(by_month, prices, first)}
     for channel in ("email", "sms", "postal"):
         yen[channel] = sum(_yen(step.billable, prices).get(channel, 0.0) for step in steps)
     return Forecast(
-        audience=round(rehearsed * scale),
+        audience=round(played * scale),
+        audience_is_exact=known.audience_is_exact,
         rehearsed=rehearsed,
+        played=played,
+        expected=known.expected,
         steps=steps,
         ends={word: round(people * scale) for word, people in ends.items()},
         line_by_month=by_month,
         yen=yen,
-        aws=_bill(done, scale),
-        one_each=sum(step.people for step in steps) + round(rehearsed * scale),
-        warnings=[*_warnings(done, by_month, prices, scale)],
-        samples=[_sample(done, member, templates, company) for member in list(done.records.members_by_cid.values())[:sample]],
+        aws=_bill(done, steps, scale),
+        aws_is_exact=scale == 1.0,
+        one_each=sum(step.people for step in steps) + round(played * scale),
+        line_quota=known.quota,
+        warnings=[*cautions(done, by_month, prices, known.quota, scale)],
+        # The real ones were let in first; who stands in for somebody is nobody to be shown.
+        samples=[_sample(done, member, templates, known) for member in members[: min(sample, rehearsed)]],
     )
 
 
@@ -132,14 +160,24 @@ def _end_of(member: Member) -> str:
     return member.reason if member.status is not EnrollmentStatus.ACTIVE else "active"
 
 
-def _bill(done: Rehearsal, scale: float) -> Bill:
-    """Return the bill: writes grow with people, while executions are bounded by time, so transitions stay as they were counted."""
+def _bill(done: Rehearsal, steps: Sequence[StepForecast], scale: float) -> Bill:
+    """Return the bill of the whole audience.
+
+    Writes grow with people. Executions are bounded by time: a cohort is a cohort whether ten people are in it or ten thousand,
+    so its transitions stay; only a shard of more members than one call takes needs further calls, of two transitions each.
+    """
+    more = sum(_more_calls(step.people) - _more_calls(step.people / scale) for step in steps)
     return bill(
-        transitions=done.tally.transitions,
-        calls=done.tally.calls,
+        transitions=done.tally.transitions + 2 * more,
+        calls=done.tally.calls + more,
         writes=round(done.records.writes * scale),
         sends=round(done.outbox.rows * scale),
     )
+
+
+def _more_calls(people: float) -> int:
+    """Return how many calls a node needs besides one for each shard."""
+    return max(0, ceil(people / MOST_IN_A_CALL) - MANY_SHARDS)
 
 
 def _yen(billable: Mapping[str, int], prices: Prices) -> dict[str, float]:
@@ -211,53 +249,11 @@ def _arrivals(done: Rehearsal) -> Counter[str]:
     return arrivals
 
 
-# Warnings -----------------------------------------------------------------------------------------------------------------
-
-
-def _warnings(done: Rehearsal, by_month: Mapping[str, int], prices: Prices, scale: float) -> Iterator[Warned]:
-    members = done.records.members_by_cid.values()
-    if not members:
-        yield Warned("nobody", "条件に当てはまる人がいません", "nobody fulfils the condition")
-        return
-    never = sum(not any(note == "sent" for note in member.path.values()) for member in members)
-    sends = any(isinstance(node, SendNode) for node in done.version.graph.nodes.values())
-    if sends and never:
-        share = never / len(members)
-        yield Warned("never_reached", f"{share:.0%}の人には1通も届きません", f"{share:.0%} are never reached")
-    active = sum(member.status is EnrollmentStatus.ACTIVE for member in members)
-    if active:
-        share, days = active / len(members), done.assumed.days
-        yield Warned(
-            "under_way", f"{share:.0%}の人は{days}日たっても途中です", f"{share:.0%} are still under way after {days} days"
-        )
-    first = next(iter(by_month), "")
-    for month, messages in by_month.items():
-        included = prices.line_included - (prices.line_used if month == first else 0)
-        if messages > included:
-            node = _exceeding(done, month, included, scale)
-            label = label_of(done.version.graph, node)
-            yield Warned(
-                "quota_exceeded",
-                f"{month}の通数が「{label}」でプランの{prices.line_included:,}通を超えます（計{messages:,}通）",
-                f"in {month} the plan's {prices.line_included:,} messages are used up at {label} ({messages:,} in all)",
-            )
-
-
-def _exceeding(done: Rehearsal, month: str, included: int, scale: float) -> str:
-    total = 0.0
-    for at, node, messages in done.outbox.line_log:
-        if f"{at.astimezone(JST):%Y-%m}" == month:
-            total += messages * scale
-            if total > included:
-                return node
-    return ""
-
-
 # One person ---------------------------------------------------------------------------------------------------------------
 
 
-def _sample(done: Rehearsal, member: Member, templates: Mapping[str, Template], company: str) -> Sample:
-    graph, person = done.version.graph, done.crowd.people[member.cid]
+def _sample(done: Rehearsal, member: Member, templates: Mapping[str, Template], known: Known) -> Sample:
+    graph, person = done.version.graph, known.faces.get(member.cid) or done.crowd.people[member.cid]
     header = done.records.cohort(member.cohort)
     path = path_of(member.enrollment, {member.version: graph}, (header.at_node, header.at_due) if header else None)
     lines = []
@@ -266,6 +262,6 @@ def _sample(done: Rehearsal, member: Member, templates: Mapping[str, Template], 
         text = ""
         if step.what == "sent" and isinstance(node, SendNode):
             account = node.account or graph.account
-            text = wording(templates.get(node.template), person, AccountKey(account) if account else None, company)
+            text = wording(templates.get(node.template), person, AccountKey(account) if account else None, known.company)
         lines.append(Line(step.at, step.node, sentence.ja, sentence.en, text))
     return Sample(member.cid, lines)

@@ -14,7 +14,7 @@ from chalicelib.messages.model import Template
 from chalicelib.scenarios.asl import compile_machine
 from chalicelib.scenarios.costs import Prices, bill, line_yen, sms_parts
 from chalicelib.scenarios.dry import Rate
-from chalicelib.scenarios.forecast import forecast
+from chalicelib.scenarios.forecast import Known, forecast
 from chalicelib.scenarios.graph import parse
 from chalicelib.scenarios.machine import Tally, check, walk
 from chalicelib.scenarios.model import Version
@@ -97,7 +97,7 @@ def test_the_same_people_react_every_time_and_others_with_another_seed() -> None
 def test_a_quota_that_is_used_up_is_told_with_the_step_at_which_it_is() -> None:
     found = forecast(rehearsed(), {}, Prices(line_included=400))
     told = {warned.code: warned.ja for warned in found.warnings}
-    assert "別の時間に再送" in told["quota_exceeded"]
+    assert "別の時間に再送" in told["included_exceeded"]
     assert found.yen["line"] == (sum(found.line_by_month.values()) - 400) * 3.0
 
 
@@ -114,7 +114,7 @@ def test_the_same_text_for_everybody_goes_by_multicast_and_a_link_of_his_own_by_
 
 
 def test_figures_are_scaled_up_to_the_whole_audience() -> None:
-    found = forecast(rehearsed(), {}, Prices(), audience=30_000)
+    found = forecast(rehearsed(), {}, Prices(), Known(30_000))
     assert (found.audience, found.rehearsed, sum(found.ends.values())) == (30_000, 300, 30_000)
 
 
@@ -139,8 +139,8 @@ def test_every_ready_made_scenario_can_be_rehearsed(name: str) -> None:
 
 def test_messages_of_a_month_cost_beyond_what_the_plan_includes() -> None:
     prices = Prices(line_included=100, line_used=40, line_extra=3.0)
-    assert line_yen({"2026-12": 60, "2027-01": 100}, prices) == 0
-    assert line_yen({"2026-12": 61, "2027-01": 102}, prices) == 3 * 3.0
+    assert line_yen({"2026-12": 60, "2027-01": 100}, prices, "2026-12") == 0
+    assert line_yen({"2026-12": 61, "2027-01": 102}, prices, "2026-12") == 3 * 3.0
 
 
 def test_a_long_sms_is_several() -> None:

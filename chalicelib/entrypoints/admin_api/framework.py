@@ -37,6 +37,13 @@ class View(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """An answer about what is still to be done: 202, whatever the endpoint declares."""
+
+    view: View
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Generic[B]):
     """One authenticated call."""
 
@@ -67,7 +74,10 @@ Handler = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One verb on one path. idempotent: the caller must send an Idempotency-Key, because the call sends messages."""
+    """One verb on one path. idempotent: the caller must send an Idempotency-Key, because the call sends messages.
+
+    later: the answer when there is still something to be done (Later).
+    """
 
     method: str
     path: str
@@ -79,6 +89,7 @@ class Endpoint:
     status: int
     idempotent: bool
     query: tuple[str, ...]
+    later: Any
 
 
 ENDPOINTS: list[Endpoint] = []
@@ -95,13 +106,14 @@ def endpoint(
     status: int = 200,
     idempotent: bool = False,
     query: tuple[str, ...] = (),
+    later: Any = None,
 ) -> Callable[[Handler], Handler]:
     """Declare a function as an endpoint. summary: Japanese, with English beside it."""
     if scope not in SCOPES:
         raise ValueError(f"unknown scope {scope}")
 
     def declare(handler: Handler) -> Handler:
-        found = Endpoint(method, PREFIX + path, scope, summary, handler, request, response, status, idempotent, query)
+        found = Endpoint(method, PREFIX + path, scope, summary, handler, request, response, status, idempotent, query, later)
         ENDPOINTS.append(found)
         return handler
 
@@ -187,6 +199,8 @@ def _decoded(found: Endpoint, body: bytes) -> Any:
 
 
 def _answer(found: Endpoint, value: Any) -> Outgoing:
+    if isinstance(value, Later):
+        return Outgoing(202, msgspec.json.encode(value.view))
     return Outgoing(found.status, b"" if value is None else msgspec.json.encode(value))
 
 

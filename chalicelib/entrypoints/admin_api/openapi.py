@@ -32,7 +32,7 @@ def document_text() -> str:
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of every endpoint."""
-    types = {kind for found in ENDPOINTS for kind in (found.request, found.response) if kind is not None} | {Problem}
+    types = {kind for found in ENDPOINTS for kind in (found.request, found.response, found.later) if kind is not None} | {Problem}
     ordered = sorted(types, key=str)
     schemas, components = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
     by_type = dict(zip(ordered, schemas, strict=True))
@@ -82,6 +82,9 @@ def _operation(found: Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
         "parameters": parameters,
         "responses": {str(found.status): answer, "default": refusal},
     }
+    if found.later is not None:
+        content = {"application/json": {"schema": by_type[found.later]}}
+        operation["responses"]["202"] = {"description": "受付済み / to be done", "content": content}
     if found.request is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": by_type[found.request]}}}
     return operation
