@@ -219,7 +219,7 @@ class Campaigns:
             is_night = job.window is not None and not job.window.is_open(self._clock.now())
             again = {**step, "op": step["op"] if is_night else "campaign_rest"}
             name = f"{settings().stage}-{campaign_id}-{shard}-{cursor or '0'}"
-            self._schedules.at(name, min(moment for _, moment in report.held), {"kind": "step", "step": again})
+            self._schedules.at(name, min(hold.until for _, hold in report.held), {"kind": "step", "step": again})
             if is_night:
                 return []  # the pages after it would wait for the same morning
         if len(rows) == PAGE and not alone:

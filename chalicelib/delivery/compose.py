@@ -14,7 +14,8 @@ from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Batch, BatchState, Call, Job, MachineChannel
 from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.ids import AccountKey, Cid, customer_id, derived_uuid
-from chalicelib.messages.model import LINK_PREFIX, Template, canonical, render
+from chalicelib.kernel.windows import spoken
+from chalicelib.messages.model import LINK_PREFIX, TRIGGER_PREFIX, Template, canonical, render
 from chalicelib.messages.service import Messages
 from chalicelib.segments.model import Person
 from chalicelib.settings import Settings
@@ -56,7 +57,7 @@ class Composer:
     def left_out(self, job: Job, number: int, members: Sequence[Cid], now: datetime) -> Batch:
         """Return the batch that says of claimed members that they get nothing after all."""
         batch = _batch(job, number, "none", None, [Call(tuple(members), {}, "")], now)
-        return replace(batch, results=("failed: refused or gone after the claim",), state=BatchState.SENT)
+        return replace(batch, results=(f"failed: {job.skip or 'refused or gone'} after the claim",), state=BatchState.SENT)
 
     def _line(self, job: Job, number: int, recipients: Sequence[Recipient], template: Template, now: datetime) -> Batch:
         account = _account(recipients[0][1], job.account)
@@ -103,6 +104,7 @@ class Composer:
             "company": self._settings.company_name,
         }
         values |= {f"attribute.{name}": str(value) for name, value in profile.attributes.items()}
+        values |= {f"{TRIGGER_PREFIX}{name}": spoken(text) for name, text in person.brought.items()}
         for link_id in template.links:
             is_paid_by_length = job.channel is DeliveryChannel.SMS
             make = self._tracking.short_click_url if is_paid_by_length else self._tracking.click_url

@@ -133,7 +133,10 @@ def reason(word: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A member's row in the engine table: an enrollment, or a place in a campaign. last: the visit acted on last."""
+    """A member's row in the engine table: an enrollment, or a place in a campaign.
+
+    last: the visit acted on last. data: what brought him here, for the placeholders `trigger.…`.
+    """
 
     pk: str
     sk: str
@@ -142,6 +145,7 @@ class Row:
     status: str
     last: str
     claim: str
+    data: Mapping[str, str] = field(default_factory=dict)
 
     def is_open(self, cohort: str, visit: str) -> bool:
         """Say whether the row still waits for this visit in this cohort."""
@@ -150,7 +154,16 @@ class Row:
 
 def row_of(item: Mapping[str, Any]) -> Row:
     """Return the row that an item of the engine table describes."""
-    return Row(item["pk"], item["sk"], Cid(item["cid"]), item["cohort"], item["status"], item["last"], item["claim"])
+    return Row(
+        item["pk"],
+        item["sk"],
+        Cid(item["cid"]),
+        item["cohort"],
+        item["status"],
+        item["last"],
+        item["claim"],
+        item.get("data") or {},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +237,15 @@ class Report:
     """What became of a page: who was claimed for it, who waits until when, who was left out and why, whom it failed to reach."""
 
     sent: list[Row] = field(default_factory=list)
-    held: list[tuple[Row, datetime]] = field(default_factory=list)
+    held: list[tuple[Row, Hold]] = field(default_factory=list)
     skipped: list[tuple[Row, str]] = field(default_factory=list)
     failed: frozenset[Cid] = frozenset()
     pending: int = 0
+
+    def add(self, other: Report) -> None:
+        """Take another part of the same page in."""
+        self.sent += other.sent
+        self.held += other.held
+        self.skipped += other.skipped
+        self.failed |= other.failed
+        self.pending += other.pending

@@ -89,8 +89,8 @@ class Delivery:
                         by_account[account] += 1
                 case Skip(why):
                     skips.append((row, why))
-                case Hold(until, _):
-                    report.held.append((row, until))
+                case Hold():
+                    report.held.append((row, decision))
         if len(sends) > 1:  # a single message LINE refuses itself
             for key, messages in by_account.items():
                 self._senders.check_quota(key, messages)
@@ -105,9 +105,9 @@ class Delivery:
         """Freeze and send until everybody claimed is in a batch; return the batches as they then are."""
         batches = self._settled(job)
         covered = {cid for batch in batches for cid in batch.members}
-        while rest := [(row.cid, people[row.cid]) for row in claimed if row.cid not in covered]:
+        while rest := [(row.cid, _brought_by(row, people[row.cid])) for row in claimed if row.cid not in covered]:
             # Between claim and freeze may lie a crash and an hour: who has refused or gone meanwhile is left out.
-            gone = [cid for cid, person in rest if refusal(job.channel, job.account, person)]
+            gone = [cid for cid, person in rest if job.skip or refusal(job.channel, job.account, person)]
             now = self._clock.now()
             if gone:
                 batch = self._composer.left_out(job, len(batches), gone, now)
@@ -227,3 +227,8 @@ def _count(batch: Batch) -> None:
         count("DeliveryUnknown")
     for reason, number in Counter(reason_class(why) for why in refusals_of(batch).values()).items():
         count("DeliveryFailed", number, reason=reason)
+
+
+def _brought_by(row: Row, person: Person) -> Person:
+    """Return the person with what brought him here, for the templates that tell it."""
+    return replace(person, brought=row.data) if row.data else person

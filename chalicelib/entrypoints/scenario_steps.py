@@ -21,5 +21,6 @@ def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
         react=lambda facts: react(facts, here),
         pause_for=here.upkeep.pause_for,
         has_time=lambda: time.monotonic() - begun <= _SECONDS,
+        patience=time.sleep,
     )
     return steps.handle(event)

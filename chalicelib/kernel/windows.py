@@ -13,6 +13,8 @@ from chalicelib.kernel.errors import InvalidError
 JST = ZoneInfo("Asia/Tokyo")
 
 _DURATION = re.compile(r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?\Z")
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(T.+)?\Z")
+_DAYS = "月火水木金土日"
 _HHMM = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 
 
@@ -42,6 +44,21 @@ def parse_hhmm(text: str) -> time:
     if not match:
         raise InvalidError("time.malformed", given=text)
     return time(int(match[1]), int(match[2]))
+
+
+def spoken(text: str) -> str:
+    """Return an ISO 8601 day or instant as one says it in Japan, `12月1日（火）10:00`; any other text as it is."""
+    match = _ISO.match(text)
+    try:
+        if match is None:
+            return text
+        if match[1] is None:
+            day = date.fromisoformat(text)
+            return f"{day.month}月{day.day}日（{_DAYS[day.weekday()]}）"
+        local = aware(datetime.fromisoformat(text)).astimezone(JST)
+    except ValueError:
+        return text
+    return f"{local.month}月{local.day}日（{_DAYS[local.weekday()]}）{local.hour}:{local.minute:02}"
 
 
 def at_local(day: date, clock_time: time) -> datetime:

@@ -13,6 +13,7 @@ from chalicelib.kernel.ids import TemplateId
 from chalicelib.kernel.text import fill, placeholders
 
 LINK_PREFIX = "link."
+TRIGGER_PREFIX = "trigger."  # what started the scenario: an order number, the time of a booking
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.ids import TemplateId, new_id
 from chalicelib.messages import table
 from chalicelib.messages.limits import check_content
-from chalicelib.messages.model import LINK_PREFIX, Template
+from chalicelib.messages.model import LINK_PREFIX, TRIGGER_PREFIX, Template
 
 _ID = re.compile(r"tpl_[0-9A-Za-z_]{1,40}\Z")
 _REMEMBER_SECONDS = 5.0  # a corrected text is out within seconds, and a batch reads its template once
@@ -55,7 +55,7 @@ class Messages:
             raise InvalidError("template.name_empty")
         problems = check_content(template.channel, template.content)
         for name, _ in template.placeholders():
-            if name not in KNOWN_PLACEHOLDERS and not name.startswith((LINK_PREFIX, "attribute.")):
+            if name not in KNOWN_PLACEHOLDERS and not name.startswith((LINK_PREFIX, TRIGGER_PREFIX, "attribute.")):
                 problems.append({"path": f"{{{{{name}}}}}", "code": "unknown_placeholder", "known": ", ".join(KNOWN_PLACEHOLDERS)})
         if problems:
             raise InvalidError("template.invalid", problems=problems)

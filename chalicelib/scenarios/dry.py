@@ -112,7 +112,7 @@ class DryOutbox:
                 report.skipped.append((row, decision.why))
                 sent.skipped[decision.why] += 1
             else:
-                report.held.append((row, decision.until))
+                report.held.append((row, decision))
                 sent.held[decision.why] += 1
         report.sent = [member.row for member in ours]
         self.rows += len(ours) + len(report.skipped)

@@ -42,7 +42,7 @@ from chalicelib.scenarios.model import (
     is_late,
     visit_of,
 )
-from chalicelib.scenarios.nodes import Leaving, Nodes, Outcome, Task, has_responded
+from chalicelib.scenarios.nodes import Leaving, Nodes, Outcome, Task, has_responded, is_of_page
 from chalicelib.scenarios.paths import path_of
 from chalicelib.scenarios.records import Records
 from chalicelib.scenarios.tallies import of_page, of_walk
@@ -114,7 +114,7 @@ class Engine:
         others = [one for one in found if one.row.cohort != name]
         ahead = [one for one in others if went_ahead(version.graph, node_id, due, one)]
         # Claimed by an earlier try of this page that may not have come to freeze, and gone on since by a reaction.
-        claimed = [one for one in others if one.row.claim == batch_id and one.row.last == visit]
+        claimed = [one for one in others if is_of_page(one.row.claim, batch_id) and one.row.last == visit]
         owed = ahead if isinstance(node, ActionNode) else claimed
         skips = head is not None and head.skipped is not None and head.skipped[0] <= due < head.skipped[1]
         task = Task(version, node_id, due, name, batch_id, skip="paused" if skips else "")
@@ -145,13 +145,17 @@ class Engine:
     ) -> dict[str, Any]:
         """Take a cohort to the next node; stop when nobody stayed, park when its scenario is paused.
 
-        shards: what became of each shard's pages (`stayed`, `calls`, `halted`); None where a node lets nobody leave.
+        shards: what became of each shard's pages (`stayed`, `calls`, `halted`, `tired`); None where a node lets nobody leave.
         """
         header = self._header(name)
         standing = standing_of(header, self._records.head(header.scenario_id), run)
         if standing == GO_STOP or (shards is not None and any(shard.get("halted") for shard in shards)):
             # Halted by a pause that is over by now: the node is not done, another execution takes it up.
             return self._stand(header, standing or GO_PARK, header.at_due)
+        if not standing and shards is not None and any(shard.get("tired") for shard in shards):
+            # The other side is slow, and this execution's history is filling up: another one goes on with the same node.
+            self._cohorts.start_again(header, self._clock.now())
+            return self._answer(header, GO_STOP, header.at_due, [])
         version = self.version(header.scenario_id, header.version)
         target = main_exit(version.graph.node(node_id))
         if not target or (shards is not None and not sum(shard["stayed"] for shard in shards)):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import count
 from typing import assert_never
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.delivery.model import Cap, Channel, Job, MachineChannel
+from chalicelib.delivery.model import Cap, Channel, Job, MachineChannel, Report, Row
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.facts import Fact, ReplyToken
 from chalicelib.kernel.ids import AccountKey, Cid
@@ -35,6 +36,8 @@ from chalicelib.scenarios.records import Records
 from chalicelib.segments.model import Person, Run
 
 _YEARS = (1800, 2200)  # a date beyond would break the arithmetic of days
+
+_PART = "\x1f"  # in no id of ours or of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class Nodes:
                 return self._split(task, node, ones)
             case ActionNode(do="webhook"):
                 job = replace(_job(task, MachineChannel.WEBHOOK, node.target), data=_told(task, node))
-                self._outbox.deliver(job, [one.row for one in (*ones, *owed)], [])
+                self._deliver(job, [*ones, *owed], [])
                 return Outcome()
             case ActionNode():
                 everyone = [*ones, *owed]
@@ -148,9 +151,10 @@ class Nodes:
     def _send(self, task: Task, node: SendNode, ones: Sequence[Enrollment], owed: Sequence[Enrollment]) -> Outcome:
         job = job_of(task, node)
         accounts = [account.key for account in self._accounts.everyone()]
-        report = self._outbox.deliver(job, [one.row for one in (*ones, *owed)], accounts)
+        report = self._deliver(job, [*ones, *owed], accounts)
         by_row = {(one.row.pk, one.row.sk): one for one in ones} if report.held else {}
-        outcome = Outcome([Leaving(by_row[row.pk, row.sk], task.node_id, until, "held") for row, until in report.held])
+        held = ((by_row[row.pk, row.sk], hold) for row, hold in report.held)
+        outcome = Outcome([Leaving(one, task.node_id, hold.until, f"held {hold.why}") for one, hold in held])
         outcome.words = Counter(f"skipped {why}" for _, why in report.skipped)
         outcome.words.update(sent=len(report.sent), failed=len(report.failed))
         if node.unreachable:
@@ -162,6 +166,14 @@ class Nodes:
                         continue  # left out because of a pause, not because he cannot be reached
                     outcome.leavers.append(Leaving(one.after(job.visit), node.unreachable, task.due))
         return outcome
+
+    def _deliver(self, job: Job, ones: Sequence[Enrollment], accounts: Sequence[AccountKey]) -> Report:
+        """Send to a page; who is in it twice, for two orders say, gets both messages: a batch names each person once."""
+        parts = parts_of(job.batch_id, ones)
+        report = self._outbox.deliver(replace(job, batch_id=parts[0][0]), parts[0][1], accounts)
+        for batch_id, rows in parts[1:]:
+            report.add(self._outbox.deliver(replace(job, batch_id=batch_id), rows, accounts))
+        return report
 
     # Ways --------------------------------------------------------------------------------------------------------------------
 
@@ -203,6 +215,44 @@ class Nodes:
             elif node.past and node.past != node.next and end < task.due and not _has_waited(task.node_id, one):
                 outcome.leavers.append(Leaving(one, node.past, task.due, "past"))
         return outcome
+
+
+def is_of_page(claim: str, batch_id: str) -> bool:
+    """Say whether a row was claimed by a page, in whichever of its parts."""
+    return claim == batch_id or claim.startswith(batch_id + _PART)
+
+
+def parts_of(batch_id: str, ones: Sequence[Enrollment]) -> list[tuple[str, list[Row]]]:
+    """Return a page's rows so that no part holds a person twice, each part with the id of its batches.
+
+    A row that an earlier try claimed stays in that try's part, whoever has come or gone since.
+    """
+    rows = [one.row for one in ones]
+    if len({row.cid for row in rows}) == len(rows) and not any(row.claim.startswith(batch_id + _PART) for row in rows):
+        return [(batch_id, rows)]
+    return _apart(batch_id, rows)
+
+
+def _apart(batch_id: str, rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
+    parts: dict[str, list[Row]] = {batch_id: []}
+    taken: dict[Cid, set[str]] = {}
+    for row in rows:
+        if is_of_page(row.claim, batch_id):
+            parts.setdefault(row.claim, []).append(row)
+            taken.setdefault(row.cid, set()).add(row.claim)
+    for row in rows:
+        here = taken.setdefault(row.cid, set())
+        if row.claim not in here:
+            name = next(name for name in _names(batch_id) if name not in here)
+            parts.setdefault(name, []).append(row)
+            here.add(name)
+    return list(parts.items())
+
+
+def _names(batch_id: str) -> Iterator[str]:
+    yield batch_id
+    for number in count(1):
+        yield f"{batch_id}{_PART}{number}"
 
 
 def _job(task: Task, channel: Channel, template: str) -> Job:

@@ -146,7 +146,7 @@ class Rehearsal:
         self.engine = Engine(self.records, cohorts, self.nodes, self.clock)
         self.hearing = Hearing(self.records, cohorts, self.clock)
         self._cohorts = cohorts
-        self._steps = Steps(self.engine, self._react, self._pause_for, lambda: True)
+        self._steps = Steps(self.engine, self._react, self._pause_for, lambda: True, lambda _: None)
         self._heap: list[tuple[datetime, int, int, Walk | Fact]] = []
         self._number = 0
         self._awaited = _awaited(version)

@@ -80,6 +80,14 @@ def exit_of(word: str) -> Sentence:
     return Sentence(*EXITS.get(word, (f"終了条件「{word}」に当てはまったため終了", f"left: {word}")))
 
 
+# Why a message waits: the words of delivery.model.Hold.
+_HOLDS = {
+    "quiet_hours": ("配信時間外のため", "outside the delivery hours"),
+    "best_hour": ("よく反応する時間帯に合わせるため", "for the hour in which the person usually responds"),
+    "cap": ("配信回数の上限のため", "because of the cap on messages"),
+}
+
+
 def tell(step: Step, graph: Scenario) -> Sentence:
     """Return a step of a path as a sentence. graph: of the step's version."""
     goes_ja, goes_en = (
@@ -116,7 +124,7 @@ def _at_send(step: Step, graph: Scenario, goes_ja: str, goes_en: str) -> Sentenc
     if step.what == "stands":
         return Sentence("この処理の順番を待っています", "about to be done")
     if step.what == "held":
-        ja, en = _held(step, node, graph)
+        ja, en = _HOLDS[step.why]
         return Sentence(f"{ja}、{when(step.until)}まで待機", f"{en}, waits until {when(step.until)}")
     if step.why == "paused":
         return Sentence("一時停止中に期限が過ぎたため飛ばしました", "left out: fell due while the scenario was paused")
@@ -124,16 +132,6 @@ def _at_send(step: Step, graph: Scenario, goes_ja: str, goes_en: str) -> Sentenc
     if isinstance(node, SendNode) and node.unreachable and step.target == node.unreachable:
         return Sentence(f"{ja}{channel_ja}では送れず、代わりに{goes_ja}", f"not sent by {channel_en} ({en}); instead {goes_en}")
     return Sentence(f"{ja}送りませんでした" if ja.endswith("ため") else ja, f"not sent: {en}")
-
-
-def _held(step: Step, node: object, graph: Scenario) -> tuple[str, str]:
-    """Say why a message waits: the note does not, but the drawing tells."""
-    window = graph.window()
-    if window is not None and not window.is_open(step.at):
-        return "配信時間外のため", "outside the delivery hours"
-    if isinstance(node, SendNode) and node.best_hour:
-        return "よく反応する時間帯に合わせるため", "for the hour in which the person usually responds"
-    return ("配信回数の上限のため", "because of the cap on messages") if graph.caps else ("配信の制限のため", "because of a limit")
 
 
 def _at_wait(step: Step, graph: Scenario, goes_ja: str, goes_en: str) -> Sentence:

@@ -59,7 +59,8 @@ class SavedSegment:
 class Person:
     """A person with everything that conditions ask about.
 
-    suppressed: channels whose address must not be used. run: the run of a scenario that asks; None outside one.
+    suppressed: channels whose address must not be used. run: the run of a scenario that asks; None outside one. brought: what
+    the trigger of a scenario brought, for the message that is written to him.
     """
 
     customer: Customer
@@ -69,6 +70,7 @@ class Person:
     suppressed: frozenset[DeliveryChannel] = field(default_factory=frozenset)
     activity: Activity = field(default_factory=Activity)
     run: Run | None = None
+    brought: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cid(self) -> Cid:

@@ -141,7 +141,7 @@ class Life:
         self.hearing = parts.hearing(self.records, self.cohorts, self.clock)
         relocations = Relocations(self.records, self.cohorts, self.engine)
         self.upkeep = parts.upkeep(cast("Any", heads), self.cohorts, self.records, cast("Any", self), relocations, self.clock)
-        self.steps = Steps(self.engine, lambda facts: None, self.upkeep.pause_for, lambda: self.dice.random() < 0.7)
+        self.steps = Steps(self.engine, lambda facts: None, self.upkeep.pause_for, lambda: self.dice.random() < 0.7, lambda _: None)
 
     # What happens ---------------------------------------------------------------------------------------------------------
 

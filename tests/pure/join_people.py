@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.delivery.ledger import Ledger
-from chalicelib.delivery.model import Job, Report, Row
+from chalicelib.delivery.model import Hold, Job, Report, Row
 from chalicelib.kernel.facts import Fact
 from chalicelib.kernel.ids import Cid, ScenarioId
 from chalicelib.scenarios.asl import compile_machine
@@ -119,7 +119,7 @@ class Outbox:
             if job.skip or row.cid in self._skipped:
                 skips.append(row)
             elif until := self._until(job, row.cid):
-                report.held.append((row, until))
+                report.held.append((row, Hold(until, "quiet_hours")))
             else:
                 sends.append(row)
         won = self._ledger.claim(sends, job.cohort, job.visit, job.batch_id)

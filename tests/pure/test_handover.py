@@ -92,7 +92,7 @@ class Run:
         engine = CountingEngine(cast("Any", self.records), cohorts, cast("Any", None), self.clock)
         engine.pages = self.records.pages
         self.cohorts, self._engine, self._left, self._pages_a_call = cohorts, engine, 0, pages_a_call
-        self.steps = Steps(engine, lambda facts: None, lambda name, why: None, self._has_time)
+        self.steps = Steps(engine, lambda facts: None, lambda name, why: None, self._has_time, lambda _: None)
 
     def _has_time(self) -> bool:
         self._left -= 1
