@@ -120,6 +120,7 @@ def table(found: Forecast) -> Iterator[str]:
     yield "\n  終わり方 / ends: " + ", ".join(f"{word} {people:,}" for word, people in found.ends.items())
     yield "  LINE通数 / by month: " + ", ".join(f"{month} {messages:,}" for month, messages in found.line_by_month.items())
     yield "  円 / yen: " + ", ".join(f"{name} {amount:,.0f}" for name, amount in found.yen.items())
+    yield "    （各ステップの円は、LINEの全通が追加料金の場合 / at a step as if all of LINE's messages cost extra）"
     aws = found.aws
     yield f"  AWS: ${aws.total:,.2f} ({aws.transitions:,} transitions ${aws.step_functions:,.2f}, {aws.writes:,} writes ${aws.dynamodb:,.2f},"
     yield f"       {aws.calls:,} calls ${aws.lambda_:,.2f}); 1人1実行なら / one execution each: {found.one_each:,} transitions"

@@ -2,42 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from chalicelib.customers.model import Consent, Customer, DeliveryChannel, Profile, is_mobile
+import msgspec
+
+from chalicelib.customers.model import Consent, Customer, Profile, is_mobile
 from chalicelib.friends.model import Friend
 from chalicelib.kernel.ids import LineUserId
 from chalicelib.segments.model import Person
+from chalicelib.tracking.model import Activity
 
 _NOBODY = LineUserId("U" + "0" * 32)
-_SOME, _MOBILE, _EMAIL = "-", "+819010000000", "x@example.com"
+_SOME, _MOBILE = "-", "+819010000000"
+_NO_ACTIVITY = Activity()
 
 
-def from_afar(person: Person, asked: str) -> Person:
-    """Return a person without name, addresses, LINE user id and whatever else nobody asks for.
+class Asked:
+    """What can be asked of people: whatever is named anywhere in a drawing and in the conditions that it may refer to."""
 
-    asked: everything that can be asked, as JSON: a field of the company's own stays when its name occurs there.
-    """
+    def __init__(self, named_in: Iterable[object]) -> None:
+        self._text = msgspec.json.encode(list(named_in)).decode()
+        self._known: dict[str, bool] = {}
+
+    def __contains__(self, name: str) -> bool:
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = name in self._text
+        return found
+
+
+def from_afar(person: Person, asked: Asked) -> Person:
+    """Return a person without name, addresses, LINE user id and whatever else nobody asks for."""
     customer = person.customer
     consents = {channel: Consent(consent.is_opted_out, "", "") for channel, consent in customer.consents.items()}
-    friends = {account: _friend(friend) for account, friend in person.friends.items()}
-    seen = Customer(customer.cid, _profile(customer.profile, asked), consents)
-    suppressed = frozenset(DeliveryChannel(channel) for channel in person.suppressed)
-    return replace(person, customer=seen, friends=friends, suppressed=suppressed)
+    has_habits = "activity.last" in asked or '"best_hour":true' in asked
+    return replace(
+        person,
+        customer=Customer(customer.cid, _profile(customer.profile, asked), consents),
+        friends={account: _friend(friend) for account, friend in person.friends.items()},
+        tags=frozenset(tag for tag in person.tags if tag in asked),
+        activity=person.activity if has_habits else _NO_ACTIVITY,
+    )
 
 
 def _friend(friend: Friend) -> Friend:
     return replace(friend, line_user_id=_NOBODY, display_name="", picture_url="", language="")
 
 
-def _profile(profile: Profile, asked: str) -> Profile:
-    return replace(
-        profile,
-        name=profile.name if '"profile.name"' in asked else profile.name and _SOME,
-        name_kana="",
-        email=profile.email and _EMAIL,
+def _profile(profile: Profile, asked: Asked) -> Profile:
+    def seen(name: str) -> str:
+        """Return a field that somebody asks for; of others only whether it is there, for that says how he can be reached."""
+        value: str = getattr(profile, name)
+        return value if f"profile.{name}" in asked else value and _SOME
+
+    return Profile(
+        member_no=seen("member_no"),
+        name=seen("name"),
+        birthday=profile.birthday if "profile.birthday" in asked else None,
+        gender=profile.gender,
+        email=seen("email"),
         phone=_MOBILE if profile.phone and is_mobile(profile.phone) else "",
-        address=profile.address and _SOME,
-        building="",
+        postal_code=seen("postal_code"),
+        prefecture=seen("prefecture"),
+        city=seen("city"),
+        address=seen("address"),
         attributes={name: value for name, value in profile.attributes.items() if name in asked},
     )

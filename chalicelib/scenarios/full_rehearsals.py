@@ -23,7 +23,7 @@ from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import DomainError, NotFoundError
 from chalicelib.kernel.ids import Cid, ScenarioId, new_id
 from chalicelib.ports.files import Files
-from chalicelib.scenarios.afar import from_afar
+from chalicelib.scenarios.afar import Asked, from_afar
 from chalicelib.scenarios.dry import drawn
 from chalicelib.scenarios.forecast import MOST_SAMPLES, Forecast
 from chalicelib.scenarios.graph import parse, to_json
@@ -32,8 +32,9 @@ from chalicelib.scenarios.rehearsals import Found, Rehearsals, Wanted, account_o
 from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
 
-# What the work worker's gigabyte and 300 seconds carry; beyond, an evenly drawn sample of so many stands for all.
-MOST_PLAYED = 300_000
+# What fits into the work worker's gigabyte even when a drawing asks everything (3.5 KB each, 11 s of processor for all); beyond,
+# an evenly drawn sample of so many stands for all.
+MOST_PLAYED = 200_000
 PARTS = 64  # a part of ten million people is read within one call
 _LANES = 4  # parts under way at once: other work of the queue goes on
 _LONGEST = timedelta(hours=3)  # a step is tried five times; what has not ended by then has been given up
@@ -158,7 +159,7 @@ class FullRehearsals:
         if key in self._parts(rehearsal_id):
             return
         graph = parse(order.graph)
-        asked = msgspec.json.encode([order.graph, [one.condition for one in self._segments.all_saved()]]).decode()
+        asked = Asked([order.graph, *(one.condition for one in self._segments.all_saved())])
         account = account_of(graph)
         numbers, people = [], []
         for person in self._segments.find(
