@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Cap, Channel, Decision, Hold, Job, Limits, MachineChannel, PastSend, Send, Skip
@@ -13,6 +14,11 @@ from chalicelib.kernel.windows import JST, at_local, local_date, next_grain
 from chalicelib.segments.model import Person
 
 _GRAIN = timedelta(minutes=15)
+_LINE = DeliveryChannel.LINE
+_SEND = Send()
+# Asked of everybody of an audience, and the decisions are the same few.
+_sent_by = lru_cache(maxsize=64)(Send)
+_skipped_for = lru_cache(maxsize=64)(Skip)
 
 
 def decide(job: Job, person: Person, now: datetime, recent: Sequence[PastSend] = ()) -> Decision:
@@ -24,15 +30,19 @@ def decide(job: Job, person: Person, now: datetime, recent: Sequence[PastSend] =
     """
     why = job.skip or refusal(job.channel, job.account, person)
     if why:
-        return Skip(why)
+        return _skipped_for(why)
     if isinstance(job.channel, MachineChannel):
-        return Send()
-    if not job.important:
+        return _SEND
+    if not job.important and (job.caps or job.best_hour or job.window):
         waits = _capped(job, now, recent) or _unaccustomed(job, person, now) or _closed(job, now)
         if waits:
             return waits
-    friend = person.friend(job.account) if job.channel is DeliveryChannel.LINE else None
-    return Send(friend.account if friend else None)
+    if job.channel is not _LINE:
+        return _SEND
+    account = job.account
+    if account is None and (friend := person.friend(None)):
+        account = friend.account
+    return _sent_by(account)
 
 
 def refusal(channel: Channel, account: AccountKey | None, person: Person) -> str:
@@ -43,13 +53,13 @@ def refusal(channel: Channel, account: AccountKey | None, person: Person) -> str
         return "opted_out"
     if channel in person.suppressed:
         return "address_refused"
-    if channel is DeliveryChannel.LINE:
+    if channel is _LINE:
         friend = person.friend(account)
         if friend is None:
             # Without an account, a friendship is looked for that reaches him: there are some, and all are blocked.
             return "blocked" if account is None and person.friends else "not_a_friend"
         return "" if friend.is_reachable else "blocked"
-    return "" if person.can_reach(channel) else "no_address"
+    return "" if person.has_address(channel) else "no_address"
 
 
 def within(job: Job, limits: Limits) -> Job:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ from chalicelib.segments.model import Person
 from chalicelib.segments.predicate import Predicate, compile_predicate
 
 _MULTICAST = 500
+_TWO = struct.Struct(">II")
 _MORNING = 7  # nobody reacts in the night: who would does so so many hours later
 
 
@@ -95,26 +97,26 @@ class DryOutbox:
         sent = self.sends[node]
         ours: list[Member] = []
         by_account: Counter[AccountKey | None] = Counter()
-        for row in rows:
-            member = cast("Member", row)
-            if not member.awaits(job.cohort, job.visit):
+        people, visit, batch_id = self._people, job.visit, job.batch_id
+        for member in cast("Sequence[Member]", rows):
+            if not member.awaits(job.cohort, visit):
                 continue
             recent = self._recent[member.cid] if counts else ()
-            decision = decide(within_limits, self._people[member.cid], now, recent)
+            decision = decide(within_limits, people[member.cid], now, recent)
             if isinstance(decision, Send):
-                member.visit(job.visit, job.batch_id, "sent")
+                member.visit(visit, batch_id, "sent")
                 ours.append(member)
                 by_account[decision.account] += 1
                 if counts:
                     self._recent[member.cid].append(PastSend(now, job.channel, origin(job.source)))
             elif isinstance(decision, Skip):
-                member.visit(job.visit, "", f"skipped {decision.why}")
-                report.skipped.append((row, decision.why))
+                member.visit(visit, "", f"skipped {decision.why}")
+                report.skipped.append((member.row, decision.why))
                 sent.skipped[decision.why] += 1
             else:
-                report.held.append((row, decision))
+                report.held.append((member.row, decision))
                 sent.held[decision.why] += 1
-        report.sent = [member.row for member in ours]
+        report.sent = cast("list[Row]", list(ours))
         self.rows += len(ours) + len(report.skipped)
         self._count(job, sent, by_account, now)
         self._told(job, ours)
@@ -229,8 +231,8 @@ def _with_attribute(person: Person, name: str, value: str | float | bool | None,
 
 def drawn(seed: str, cid: Cid) -> tuple[float, float]:
     """Return two numbers in [0, 1) that belong to a person and a purpose, the same every time."""
-    digest = hashlib.blake2b(f"{cid}|{seed}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest[:4]) / 2**32, int.from_bytes(digest[4:]) / 2**32
+    high, low = _TWO.unpack(hashlib.blake2b(f"{cid}|{seed}".encode(), digest_size=_TWO.size).digest())
+    return high / 2**32, low / 2**32
 
 
 def moment_of(rate: Rate, begins_at: datetime, share: float) -> datetime:

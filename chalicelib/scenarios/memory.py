@@ -28,6 +28,7 @@ from chalicelib.scenarios.model import (
     parse_cohort_id,
 )
 
+_ACTIVE = EnrollmentStatus.ACTIVE
 _NOTHING: dict[str, str] = {}  # shared by all who have nothing noted yet; never written to
 
 
@@ -36,10 +37,11 @@ class Member:
 
     __slots__ = (
         "at_node", "cid", "claim", "cohort", "data", "ended_at", "entered_at", "events", "last", "occurrence", "path", "reason",
-        "responses", "run", "scenario_id", "sk", "status", "version",
+        "responses", "row", "run", "scenario_id", "sk", "status", "version",
     )  # fmt: skip
 
     def __init__(self, cid: Cid, version: Version, cohort: str, at: datetime, data: Mapping[str, str]) -> None:
+        self.row: Row = self  # type: ignore[assignment] # what delivery claims is the member himself: he has all of a Row
         self.cid = cid
         self.sk = ""
         self.scenario_id = version.scenario_id
@@ -48,7 +50,7 @@ class Member:
         self.occurrence = ""
         self.cohort = cohort
         self.at_node = version.graph.start
-        self.status = EnrollmentStatus.ACTIVE
+        self.status = _ACTIVE
         self.last = self.claim = self.reason = ""
         self.entered_at = at
         self.ended_at: datetime | None = None
@@ -59,11 +61,6 @@ class Member:
     def pk(self) -> str:
         """Where the row would stand."""
         return person_key(self.cid)
-
-    @property
-    def row(self) -> Row:
-        """The row that delivery claims: the member himself."""
-        return self  # type: ignore[return-value] # it has everything of a Row; a cast would be a call more each time
 
     @property
     def enrollment(self) -> Enrollment:
@@ -92,7 +89,7 @@ class Member:
 
     def awaits(self, cohort: str, visit: str) -> bool:
         """Say whether the member may be claimed for a visit, as delivery's ledger asks."""
-        return self.cohort == cohort and self.status is EnrollmentStatus.ACTIVE and visit not in self.path
+        return self.cohort == cohort and self.status is _ACTIVE and visit not in self.path
 
     def visit(self, visit: str, claim: str, text: str) -> None:
         """Claim or skip the member for a visit."""
@@ -118,12 +115,10 @@ class MemoryRecords:
         self._lists: dict[tuple[str, int], list[Member]] = {}
 
     def enter(self, cid: Cid, at: datetime, cohort: str = INLINE, data: Mapping[str, str] = _NOTHING) -> Member:
-        """Return a new enrollment in the scenario's version; in a cohort that is there already, unless it is walked inline."""
+        """Return a new enrollment in the scenario's version; whoever enters a cohort still needs a hint there."""
         version = self._versions[self._head.version]
         member = self.members_by_cid[cid] = Member(cid, version, cohort, at, data)
         self.writes += 1
-        if cohort != INLINE:
-            self.put_hints(self._headers[cohort], [member.enrollment])
         return member
 
     # Records ----------------------------------------------------------------------------------------------------------------
@@ -182,9 +177,12 @@ class MemoryRecords:
 
     def put_hints(self, header: Cohort, ones: Iterable[Enrollment]) -> None:
         """Note who may be a member of a cohort; see Records."""
-        by_shard = self._hints[header.cohort_id]
-        for one in ones:
-            by_shard.setdefault(one.cid % header.shards, {})[one.cid] = cast("Member", one)
+        by_shard, shards = self._hints[header.cohort_id], header.shards
+        for one in cast("Iterable[Member]", ones):
+            shard = one.cid % shards
+            if shard not in by_shard:
+                by_shard[shard] = {}
+            by_shard[shard][one.cid] = one
             self.writes += 1
 
     def shards_in_use(self, header: Cohort) -> list[int]:
@@ -216,7 +214,7 @@ class MemoryRecords:
         won = []
         for move in moves:
             member = cast("Member", move.one)
-            is_here = member.status is EnrollmentStatus.ACTIVE
+            is_here = member.status is _ACTIVE
             if is_here:
                 member.cohort, member.at_node, member.version = target, "", version
                 if move.note:
@@ -236,7 +234,9 @@ class MemoryRecords:
     def note_response(self, one: Enrollment, key: str, text: str) -> None:
         """Note a reaction; see Records."""
         member = cast("Member", one)
-        member.responses = {**member.responses, key: text}
+        if member.responses is _NOTHING:
+            member.responses = {}
+        member.responses[key] = text
         self.writes += 1
 
     def note_events(self, one: Enrollment, keys: Iterable[str], at: datetime) -> None:
@@ -256,9 +256,8 @@ class MemoryRecords:
     ) -> list[bool]:
         """End active members; see Records."""
         ended = []
-        for one in ones:
-            member = cast("Member", one)
-            is_active = member.status is EnrollmentStatus.ACTIVE
+        for member in cast("Sequence[Member]", ones):
+            is_active = member.status is _ACTIVE
             if is_active:
                 member.status, member.reason, member.ended_at = status, reason, at
             ended.append(is_active)

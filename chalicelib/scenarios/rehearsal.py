@@ -6,6 +6,7 @@ and nothing is sent: no port is here that could.
 
 from __future__ import annotations
 
+import gc
 import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,6 @@ from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Job, Limits
 from chalicelib.kernel.facts import Fact
 from chalicelib.kernel.ids import AccountKey, Cid
-from chalicelib.kernel.windows import next_grain
 from chalicelib.messages.model import Template
 from chalicelib.scenarios.asl import compile_machine
 from chalicelib.scenarios.cohorts import MANY_SHARDS, Cohorts
@@ -27,7 +27,7 @@ from chalicelib.scenarios.graph import EventTrigger, ManualTrigger, Occasion, Wa
 from chalicelib.scenarios.hearing import Hearing
 from chalicelib.scenarios.machine import Tally, Walk, check, walk
 from chalicelib.scenarios.memory import Member, MemoryRecords
-from chalicelib.scenarios.model import EnrollmentStatus, Version, cohort_id
+from chalicelib.scenarios.model import EnrollmentStatus, Version
 from chalicelib.scenarios.nodes import Nodes, Outcome, Task
 from chalicelib.scenarios.schedules import next_at, schedule_of
 from chalicelib.scenarios.steps import Steps
@@ -168,8 +168,15 @@ class Rehearsal:
 
     def run(self) -> None:
         """Let everybody in, and time pass until nobody is left or the days are over."""
-        self._let_in()
-        self.until(self.assumed.begins_at + timedelta(days=self.assumed.days))
+        # Everybody is kept to the end: looking for garbage again and again would find none.
+        was_collecting = gc.isenabled()
+        gc.disable()
+        try:
+            self._let_in()
+            self.until(self.assumed.begins_at + timedelta(days=self.assumed.days))
+        finally:
+            if was_collecting:
+                gc.enable()
 
     def tell(self, fact: Fact) -> None:
         """Let a fact happen at its instant."""
@@ -197,17 +204,19 @@ class Rehearsal:
             return
         at = next_at(schedule, self.assumed.begins_at - _MINUTE) or self.assumed.begins_at
         self.clock.moment = at
-        due = next_grain(reached_at(graph.node(graph.start), at), _MINUTE)
-        target = cohort_id(self.version.scenario_id, self.version.version, graph.start, due)
-        self.records.ensure_cohort(target, MANY_SHARDS)
-        for cid in people:
-            self._entered(self.records.enter(cid, at, target))
-        self._cohorts.start(target, at)
+        due = reached_at(graph.node(graph.start), at)
+        header = self._cohorts.open(self.version.scenario_id, self.version.version, graph.start, due, MANY_SHARDS)
+        members = [self.records.enter(cid, at, header.cohort_id) for cid in people]
+        self.records.put_hints(header, [member.enrollment for member in members])
+        for member in members:
+            self._entered(member)
+        self._cohorts.start(header.cohort_id, at)
 
     def until(self, end: datetime) -> None:
         """Let time pass to an instant, and everything happen that falls due."""
-        while self._heap and self._heap[0][0] <= end:
-            at, _, _, thing = heapq.heappop(self._heap)
+        heap = self._heap
+        while heap and heap[0][0] <= end:
+            at, _, _, thing = heapq.heappop(heap)
             self.clock.moment = max(self.clock.moment, at)
             if isinstance(thing, Fact):
                 self._hear(thing)
@@ -260,11 +269,11 @@ class Rehearsal:
         if rate is None:
             return
         occasion = self._awaited.get(node) or self._usual(job)
-        seed = f"{self.assumed.seed}|{node}"
+        seed, most, now = f"{self.assumed.seed}|{node}", rate.rate, self.clock.moment
         for member in members:
             does, share = drawn(seed, member.cid)
-            if does < rate.rate:
-                at = moment_of(rate, self.clock.moment, share)
+            if does < most:
+                at = moment_of(rate, now, share)
                 self.responses[node] += 1
                 self.tell(fact_of(occasion, member.cid, at, f"{job.visit}|{member.cid}", self._account, job.source))
 

@@ -85,8 +85,10 @@ class Person:
 
     def can_reach(self, channel: DeliveryChannel, account: AccountKey | None = None) -> bool:
         """Say whether this channel has an address of his that he has not refused and that works."""
-        if self.customer.has_opted_out(channel) or channel in self.suppressed:
-            return False
+        return self.has_address(channel, account) and not (self.customer.has_opted_out(channel) or channel in self.suppressed)
+
+    def has_address(self, channel: DeliveryChannel, account: AccountKey | None = None) -> bool:
+        """Say whether this channel has an address of his, whatever he thinks of it; on LINE, one that he has not blocked."""
         profile = self.customer.profile
         match channel:
             case DeliveryChannel.LINE:
