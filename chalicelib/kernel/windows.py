@@ -11,6 +11,7 @@ from chalicelib.kernel.clock import aware
 from chalicelib.kernel.errors import InvalidError
 
 JST = ZoneInfo("Asia/Tokyo")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _DURATION = re.compile(r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?\Z")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(T.+)?\Z")
@@ -94,9 +95,8 @@ def _grain(length: timedelta) -> timedelta:
 
 
 def _ceil(moment: datetime, grain: timedelta) -> datetime:
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    steps = -((epoch - moment) // grain)
-    return epoch + steps * grain
+    steps = -((_EPOCH - moment) // grain)
+    return _EPOCH + steps * grain
 
 
 def next_grain(moment: datetime, grain: timedelta) -> datetime:

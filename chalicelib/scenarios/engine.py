@@ -29,7 +29,7 @@ from chalicelib.scenarios.graph import (
     main_exit,
     reached_at,
 )
-from chalicelib.scenarios.hearing import went_ahead
+from chalicelib.scenarios.hearing import gone_ahead
 from chalicelib.scenarios.model import (
     INLINE,
     Cohort,
@@ -110,9 +110,9 @@ class Engine:
         found, following = self._records.members(name, shard, cursor, self._records.page)
         batch_id = f"{name}|{visit}|{shard}|{cursor}"
         node = version.graph.node(node_id)
-        ours = self._in_time(header, node, visit, [one for one in found if _is_member(one, name, visit)])
-        others = [one for one in found if one.row.cohort != name]
-        ahead = [one for one in others if went_ahead(version.graph, node_id, due, one)]
+        members, others = _split(found, name, visit)
+        ours = self._in_time(header, node, visit, members)
+        ahead = gone_ahead(version.graph, node_id, due, others)
         # Claimed by an earlier try of this page that may not have come to freeze, and gone on since by a reaction.
         claimed = [one for one in others if is_of_page(one.row.claim, batch_id) and one.row.last == visit]
         owed = ahead if isinstance(node, ActionNode) else claimed
@@ -133,7 +133,7 @@ class Engine:
 
     def _in_time(self, header: Cohort, node: Node, visit: str, ones: list[Enrollment]) -> list[Enrollment]:
         """Return those who came in time for a cohort's first visit; who may not have is counted in there, or is no member."""
-        late = [one for one in ones if is_late(header, one)]
+        late = [one for one in ones if one.came_at and is_late(header, one)]
         if not late or (visit == header.first_visit and isinstance(node, SendNode | EndNode)):
             return ones  # claiming or ending him decides by itself whether he is here
         won = self._records.count_in(late, header.cohort_id) if visit == header.first_visit else [False] * len(late)
@@ -311,7 +311,15 @@ def _is_walked(one: Enrollment) -> bool:
     return one.row.cohort == INLINE and one.row.status == EnrollmentStatus.ACTIVE
 
 
-def _is_member(one: Enrollment, cohort: str, visit: str) -> bool:
-    """Say whether an enrollment is in a cohort now: still to be done, or done by an earlier try of the same page."""
-    row = one.row
-    return row.cohort == cohort and (row.status == EnrollmentStatus.ACTIVE or row.last == visit)
+def _split(found: Sequence[Enrollment], cohort: str, visit: str) -> tuple[list[Enrollment], list[Enrollment]]:
+    """Return those who are in a cohort now, still to be done or done by an earlier try of the same page; and who is elsewhere."""
+    here: list[Enrollment] = []
+    elsewhere: list[Enrollment] = []
+    active = EnrollmentStatus.ACTIVE
+    for one in found:
+        row = one.row
+        if row.cohort != cohort:
+            elsewhere.append(one)
+        elif row.status == active or row.last == visit:
+            here.append(one)
+    return here, elsewhere

@@ -50,6 +50,9 @@ class Occasion(_Strict, frozen=True, kw_only=True):
     min_amount_yen: int = 0
 
 
+_REFUSALS = {"blocked": Occasion(event="blocked"), "opted_out": Occasion(event="opted_out")}
+
+
 class _Node(_Strict, frozen=True, kw_only=True):
     label: str = ""
 
@@ -283,7 +286,7 @@ class Scenario(_Strict, frozen=True, kw_only=True):
     def leaves_on(self) -> Iterator[Occasion]:
         """Yield the occasions that take a person out, the goal's not among them."""
         for way in self.exits:
-            yield way if isinstance(way, Occasion) else Occasion(event=way)
+            yield way if isinstance(way, Occasion) else _REFUSALS[way]
 
 
 def parse(data: object) -> Scenario:

@@ -66,12 +66,13 @@ class Hearing:
     def _note(self, graph: Scenario, one: Enrollment, fact: Fact) -> None:
         if isinstance(fact, Reaction):
             node = answered_node(one, fact)
-            if node in graph.nodes and stands_after(one, node, fact):
+            since = sent_at(one, node) if node in graph.nodes else None
+            if since is not None and fact.at >= since:
                 text = f"{to_text(fact.at)} {fact.evidence} {event_of(fact)}"
                 for key in (node, f"{node}|{fact.link_id}") if isinstance(fact, LinkClicked) else (node,):
-                    if is_stronger(one, node, key, fact):
+                    if is_stronger(one.responses.get(key, ""), since, fact):
                         self._records.note_response(one, key, text)
-        keys = [key for key in keys_of(fact) if key in listens(graph) and fact.at > one.entered_at]
+        keys = [key for key in keys_of(fact) if fact.at > one.entered_at and key in listens(graph)]
         if graph.goal and not graph.goal.exit and reaches(graph.goal, graph, one, fact):
             keys.append("goal")
         if keys:
@@ -95,19 +96,27 @@ class Hearing:
         return None
 
 
-def went_ahead(graph: Scenario, node_id: str, due: datetime, one: Enrollment) -> bool:
-    """Say whether a reaction took a person past actions that his cohort has still to do, to behind the wait after them."""
+def gone_ahead(graph: Scenario, node_id: str, due: datetime, ones: Sequence[Enrollment]) -> list[Enrollment]:
+    """Return those whom a reaction took past actions that their cohort has still to do, to behind the wait after them."""
+    wait = _wait_behind_actions(graph, node_id) if ones else ""
+    if not wait:
+        return []
+    visit = visit_of(wait, due)
+    return [one for one in ones if one.row.status != EnrollmentStatus.EXITED and one.path.get(visit, "").startswith("moved ")]
+
+
+def _wait_behind_actions(graph: Scenario, node_id: str) -> str:
+    """Return the wait to which a node leads at once by actions, empty when there is none."""
     has_actions = False
     for _ in range(_LONGEST_CHAIN):
         node = graph.node(node_id)
         if isinstance(node, WaitForResponseNode):
-            is_out = one.row.status == EnrollmentStatus.EXITED
-            return has_actions and not is_out and one.path.get(visit_of(node_id, due), "").startswith("moved ")
+            return node_id if has_actions else ""
         if not isinstance(node, ActionNode | SendNode) or (has_actions and isinstance(node, SendNode)):
-            return False
+            return ""
         has_actions = has_actions or isinstance(node, ActionNode)
         node_id = main_exit(node)
-    return False
+    return ""
 
 
 def why_leaving(graph: Scenario, one: Enrollment, fact: Fact) -> str:
@@ -115,10 +124,10 @@ def why_leaving(graph: Scenario, one: Enrollment, fact: Fact) -> str:
     if graph.goal and graph.goal.exit and reaches(graph.goal, graph, one, fact):
         return "goal"
     for occasion in graph.leaves_on():
-        is_refusal = occasion.event in ("blocked", "opted_out")  # whenever it was said, it counts
-        is_in_time = is_refusal or fact.at > one.entered_at
-        if is_in_time and matches(occasion, fact, graph.account) and is_about(graph, one.data, fact):
-            return occasion.event
+        if matches(occasion, fact, graph.account) and is_about(graph, one.data, fact):
+            is_refusal = occasion.event in ("blocked", "opted_out")  # whenever it was said, it counts
+            if is_refusal or fact.at > one.entered_at:
+                return occasion.event
     return ""
 
 
@@ -132,14 +141,17 @@ def reaches(goal: Goal, graph: Scenario, one: Enrollment, fact: Fact) -> bool:
 def is_awaited(graph: Scenario, waiting: Waiting, one: Enrollment, fact: Fact) -> bool:
     """Say whether a fact is what a wait waits for, and came after the message that it answers."""
     node = waiting.node
-    since = sent_at(one, node.of)
-    if since is None or fact.at < since:
-        return False  # told late: he did it before the message that he is waited for
     if node.on is not None:
-        return matches(node.on, fact, graph.account)
-    if not isinstance(fact, Reaction) or not fact.evidence.counts_as(Evidence(node.evidence)):
-        return False
-    return bool(answered_node(one, fact)) and matches_account(graph, fact)
+        is_meant = matches(node.on, fact, graph.account)
+    else:
+        is_meant = (
+            isinstance(fact, Reaction)
+            and fact.evidence.counts_as(Evidence(node.evidence))
+            and bool(answered_node(one, fact))
+            and matches_account(graph, fact)
+        )
+    since = sent_at(one, node.of) if is_meant else None
+    return since is not None and fact.at >= since  # else told late: he did it before the message that he is waited for
 
 
 def matches_account(graph: Scenario, fact: Fact) -> bool:
@@ -156,17 +168,9 @@ def answered_node(one: Enrollment, fact: Reaction) -> str:
     return node.partition("|")[0] if kind == "scn" and scenario_id == one.scenario_id else ""
 
 
-def stands_after(one: Enrollment, node: str, fact: Fact) -> bool:
-    """Say whether a fact came after the last send of a node."""
-    since = sent_at(one, node)
-    return since is not None and fact.at >= since
-
-
-def is_stronger(one: Enrollment, node: str, key: str, fact: Reaction) -> bool:
-    """Say whether a reaction is to be noted: the first to this send, or better evidence than the noted one."""
-    known = one.responses.get(key, "")
+def is_stronger(known: str, since: datetime, fact: Reaction) -> bool:
+    """Say whether a reaction is to be noted: the first to the send that left at `since`, or better evidence than the noted one."""
     if not known:
         return True
     moment, evidence = known.split(" ")[:2]
-    since = sent_at(one, node)
-    return (since is not None and moment < to_text(since)) or str(fact.evidence) < evidence
+    return moment < to_text(since) or str(fact.evidence) < evidence

@@ -160,8 +160,10 @@ class Nodes:
         if node.unreachable:
             # Skipped by an earlier try of this page too: the note on the row says so.
             skipped_now = {(row.pk, row.sk) for row, _ in report.skipped}
+            visit = job.visit
             for one in ones:
-                if (one.row.pk, one.row.sk) in skipped_now or one.path.get(job.visit, "").startswith("skipped"):
+                is_new = bool(skipped_now) and (one.row.pk, one.row.sk) in skipped_now
+                if is_new or one.path.get(visit, "").startswith("skipped"):
                     if task.skip:
                         continue  # left out because of a pause, not because he cannot be reached
                     outcome.leavers.append(Leaving(one.after(job.visit), node.unreachable, task.due))

@@ -31,39 +31,27 @@ from chalicelib.segments.expression import parse as parse_condition
 
 _REACTIONS = {"clicked", "postback", "message", "video", "email_opened"}
 _EVENT = re.compile(r"_[0-9a-f]{12}\Z")  # what segments.expression.event_key adds for a product or a name
+_EVENTS: Mapping[type[Fact], str] = {
+    FriendFollowed: "follow",
+    FriendBlocked: "blocked",
+    IdentityLinked: "linked",
+    IdentityUnlinked: "unlinked",
+    OptedOut: "opted_out",
+    OrderPlaced: "purchase",
+    TagAdded: "tag_added",
+    TagRemoved: "tag_removed",
+    LinkClicked: "clicked",
+    EmailOpened: "email_opened",
+}
 _MOST_DATA = 11  # ten, and the name of what happened
 _LONGEST_DATA = 200
 
 
 def event_of(fact: Fact) -> str:
     """Return the event that a fact is, in the words of graph.Event; empty for none of them."""
-    match fact:
-        case FriendFollowed():
-            return "follow"
-        case FriendBlocked():
-            return "blocked"
-        case IdentityLinked():
-            return "linked"
-        case IdentityUnlinked():
-            return "unlinked"
-        case OptedOut():
-            return "opted_out"
-        case OrderPlaced():
-            return "purchase"
-        case TagAdded():
-            return "tag_added"
-        case TagRemoved():
-            return "tag_removed"
-        case LinkClicked():
-            return "clicked"
-        case EmailOpened():
-            return "email_opened"
-        case Responded():
-            return fact.kind
-        case Occurred():
-            return fact.event
-        case _:
-            return ""
+    if isinstance(fact, Responded):
+        return fact.kind
+    return fact.event if isinstance(fact, Occurred) else _EVENTS.get(type(fact), "")
 
 
 def matches(occasion: Occasion, fact: Fact, account: str = "") -> bool:

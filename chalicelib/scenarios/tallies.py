@@ -42,7 +42,7 @@ def of_page(
     elif isinstance(node, EndNode):
         words[f"ended {node.outcome or task.node_id}"] = outcome.gone
     else:
-        # Of an action those too who had reacted to the message before it, and are answered for here (engine.went_ahead).
+        # Of an action those too who had reacted to the message before it, and are answered for here (hearing.gone_ahead).
         ahead = len(owed) if isinstance(node, ActionNode) else 0
         words["stayed"] = len(ours) - len(outcome.leavers) - outcome.gone + ahead
     mine = {(one.row.pk, one.row.sk) for one in (*ours, *owed)}

@@ -96,7 +96,7 @@ def no_fence(patch: pytest.MonkeyPatch) -> None:
 
 
 def skips_actions(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(engine_module, "went_ahead", lambda *_: False)
+    patch.setattr(engine_module, "gone_ahead", lambda *_: [])
 
 
 @pytest.mark.parametrize(
