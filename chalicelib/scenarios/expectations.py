@@ -40,7 +40,7 @@ class Expectation:
         return Rate(self.rate, self.within_hours)
 
 
-def expectations(graph: Scenario, given: Mapping[str, Rate], reports: Sequence[Report]) -> dict[str, Expectation]:
+def expectations(graph: Scenario, given: Mapping[str, Rate | None], reports: Sequence[Report]) -> dict[str, Expectation]:
     """Return what is expected of each send, and of `goal` when there is one. reports: of the published versions."""
     sent: dict[str, int] = {}
     responded: dict[str, int] = {}
@@ -61,7 +61,7 @@ def expectations(graph: Scenario, given: Mapping[str, Rate], reports: Sequence[R
     return found
 
 
-def _given(given: Mapping[str, Rate], name: str) -> Expectation | None:
+def _given(given: Mapping[str, Rate | None], name: str) -> Expectation | None:
     rate = given.get(name)
     return Expectation(rate.rate, rate.within_hours, Origin.GIVEN) if rate else None
 

@@ -43,14 +43,14 @@ _ANOTHER = 2**40 + 1  # numbers that nobody has, spread over the shards as peopl
 class Wanted:
     """What is to be rehearsed. cids: these people; none: a sample of those whom the scenario means.
 
-    rates: by send, and `goal`; what is not among them is taken from earlier versions.
+    rates: by send, and `goal`; None, or none at all: as in earlier versions.
     """
 
     begins_at: datetime
     days: int = 90
     sample: int = 500
     cids: Sequence[Cid] = ()
-    rates: Mapping[str, Rate] = field(default_factory=dict)
+    rates: Mapping[str, Rate | None] = field(default_factory=dict)
     prices: Prices = field(default_factory=Prices)
 
 

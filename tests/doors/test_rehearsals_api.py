@@ -33,6 +33,9 @@ def test_everybody_is_rehearsed_by_the_queue_and_asked_for_later(stage: Stage, k
     answer = knock.api("POST", "/scenarios/x/rehearsals", {"everybody": True, "rates": {"hello": "history"}})
     assert answer.status_code == 202
     path = f"/rehearsals/{answer.json_body['rehearsal_id']}"
+    assert (
+        knock.api("POST", "/scenarios/x/rehearsals", {"rates": {"helo": "history"}}).json_body["code"] == "api.parameter_malformed"
+    )
     queued = knock.api("GET", path).json_body
     assert (queued["scenario_id"], queued["status"], queued["share_done"], queued["result"]) == ("x", "queued", 0.0, None)
     while stage.work.messages:

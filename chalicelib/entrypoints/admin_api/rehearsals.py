@@ -176,7 +176,7 @@ class StandingView(View, kw_only=True):
 
 
 @endpoint(
-    "POST", "/scenarios/{scenario_id}/rehearsals", scope="scenarios:read", request=RehearsalBody, response=RehearsalView,
+    "POST", "/scenarios/{scenario_id}/rehearsals", scope="scenarios:write", request=RehearsalBody, response=RehearsalView,
     later=OrderedView, summary="リハーサル（何も送らず、結果を予測） / Rehearse a drawing: nothing is sent",
 )  # fmt: skip
 def rehearse(call: Call[RehearsalBody]) -> RehearsalView | Later:
@@ -221,7 +221,7 @@ def _wanted(call: Call[RehearsalBody]) -> Wanted:
         days=body.days,
         sample=body.sample,
         cids=[_cid(text) for text in body.customers],
-        rates={name: _rate(rate) for name, rate in given.items() if rate != "history"},
+        rates={name: None if rate == "history" else _rate(rate) for name, rate in given.items()},
         prices=Prices(**msgspec.structs.asdict(body.prices)),
     )
 
