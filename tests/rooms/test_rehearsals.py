@@ -204,6 +204,15 @@ def test_steps_that_come_twice_change_nothing(drawn: Stage) -> None:
     assert once.result == twice.result is not None
 
 
+def test_a_step_that_comes_after_the_end_leaves_the_result_alone(drawn: Stage) -> None:
+    rehearsal_id = ordered(drawn, Wanted(NOON))
+    result = drawn.world.full_rehearsals.get(rehearsal_id).result
+    for key in [key for key in drawn.files.kept if "/people/" in key]:
+        del drawn.files.kept[key]  # their thirty days are over a little earlier than the result's
+    assert workers.do({"op": "rehearsal", "rehearsal_id": rehearsal_id, "part": None}, drawn.world) == []
+    assert drawn.world.full_rehearsals.get(rehearsal_id).result == result
+
+
 def test_nobody_is_kept_with_his_name_but_the_samples(drawn: Stage) -> None:
     rehearsal_id = ordered(drawn, Wanted(NOON))
     kept = {key: content for key, content in drawn.files.kept.items() if key.startswith(f"rehearsals/{rehearsal_id}/people/")}
