@@ -36,6 +36,8 @@ def aware(moment: datetime) -> datetime:
     """Return `moment` in UTC. Raises ValueError for a naive datetime (there is no time without a zone) or one out of range."""
     if moment.tzinfo is None:
         raise ValueError("a datetime without a time zone is not an instant")
+    if moment.tzinfo is UTC:
+        return moment  # as nearly all are
     try:
         return moment.astimezone(UTC)
     except OverflowError as error:  # the first and the last hours of the calendar
@@ -45,7 +47,7 @@ def aware(moment: datetime) -> datetime:
 def to_text(moment: datetime) -> str:
     """Return the sortable form `2026-11-22T01:02:03.456Z`, milliseconds always present."""
     # isoformat, because strftime leaves the year 999 at three digits, which neither sorts nor reads back.
-    return aware(moment).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return aware(moment).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def from_text(text: str) -> datetime:

@@ -17,9 +17,9 @@ class Evidence(StrEnum):
     PROBABLE = "B"
     WEAK = "C"
 
-    def counts_as(self, least: Evidence) -> bool:
-        """Say whether this evidence is at least as strong as `least`."""
-        return self.value <= least.value
+    def counts_as(self, least: str) -> bool:
+        """Say whether this evidence is at least as strong as `least`, an evidence or its letter."""
+        return self <= least
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.kernel.clock import Clock, to_text
-from chalicelib.kernel.facts import EmailOpened, Evidence, Fact, LinkClicked, Responded
+from chalicelib.kernel.facts import EmailOpened, Fact, LinkClicked, Responded
 from chalicelib.kernel.windows import next_grain, parse_duration
 from chalicelib.scenarios.cohorts import Cohorts
 from chalicelib.scenarios.graph import ActionNode, Goal, Scenario, SendNode, WaitForResponseNode, main_exit, reached_at
@@ -146,7 +146,7 @@ def is_awaited(graph: Scenario, waiting: Waiting, one: Enrollment, fact: Fact) -
     else:
         is_meant = (
             isinstance(fact, Reaction)
-            and fact.evidence.counts_as(Evidence(node.evidence))
+            and fact.evidence.counts_as(node.evidence)
             and bool(answered_node(one, fact))
             and matches_account(graph, fact)
         )

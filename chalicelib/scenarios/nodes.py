@@ -230,7 +230,8 @@ def parts_of(batch_id: str, ones: Sequence[Enrollment]) -> list[tuple[str, list[
     A row that an earlier try claimed stays in that try's part, whoever has come or gone since.
     """
     rows = [one.row for one in ones]
-    if len({row.cid for row in rows}) == len(rows) and not any(row.claim.startswith(batch_id + _PART) for row in rows):
+    claims = {row.claim for row in rows}
+    if len({row.cid for row in rows}) == len(rows) and not any(claim.startswith(batch_id + _PART) for claim in claims):
         return [(batch_id, rows)]
     return _apart(batch_id, rows)
 
