@@ -77,19 +77,17 @@ def bench_scenarios() -> None:
         command = [sys.executable, "-m", "local.bench_scenarios", str(people)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         is_small = people == 100_000
-        show(f"{people:,} people through the dormant scenario, CPU seconds", f"{found['seconds']:.1f}", "≤ 3" if is_small else "")
-        peak = f"{found['peak_mb']:,} MB"
-        show(f"  peak of the process, {found['people_mb']:,} MB of it the people themselves", peak, "≤ 300 MB" if is_small else "")
-        show("  executions, calls of the function", f"{found['executions']:,}, {found['calls']:,}")
-        show("  state transitions", f"{found['transitions']:,}", "≤ 40,000 a million")
-        show("  with one execution a person", f"{found['one_each']:,}")
-        show(
-            "  the longest history, the largest payload",
-            f"{found['most_events']:,} ev, {found['most_bytes']:,} B",
-            "25,000; 262,144",
-        )
-        dollars = ", ".join(f"{name} ${amount:.2f}" for name, amount in found["dollars"].items())
-        print(f"    AWS: {dollars}", flush=True)
+        show(f"scenarios: {people:,} people rehearsed (dormant90)", f"{found['seconds']:.1f} CPU s", "≤ 3 s" if is_small else "")
+        show("  memory at its peak, the people included", f"{found['peak_mb']:,} MB", "≤ 300 MB" if is_small else "")
+        show("    of it the people themselves", f"{found['people_mb']:,} MB")
+        show("  state transitions of AWS", f"{found['transitions']:,}", "" if is_small else "≤ 40,000")
+        show("    with one execution for each person", f"{found['one_each']:,}")
+        show("  executions", f"{found['executions']:,}")
+        show("  calls of the function", f"{found['calls']:,}")
+        show("  the longest history of an execution", f"{found['most_events']:,} events", "≤ 25,000, AWS's quota")
+        show("  the largest input or output of a state", f"{found['most_bytes']:,} bytes", "≤ 262,144, AWS's quota")
+        for name, amount in found["dollars"].items():
+            show(f"  AWS, {name}", f"${amount:.2f}")
 
 
 if __name__ == "__main__":
