@@ -509,7 +509,7 @@ class World:
         from chalicelib.scenarios.upkeep import Upkeep
 
         relocations = Relocations(self.records, self.cohorts, self.engine)
-        return Upkeep(self.scenarios, self.cohorts, self.records, self.machines, relocations, self.clock)
+        return Upkeep(self.scenarios, self.cohorts, self.records, self.machines, self.engine, relocations, self.clock)
 
 
 _clock: Clock = SystemClock()

@@ -34,6 +34,7 @@ _TEMPORARY = {
     "RequestTimeout",
     "ServiceUnavailable",
     "SlowDown",
+    "StateMachineDeleting",
     "Throttling",
     "ThrottlingError",
     "ThrottlingException",

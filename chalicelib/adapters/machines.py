@@ -8,6 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from chalicelib.adapters.aws import client, code_of, translated
+from chalicelib.kernel.errors import NotFoundError
 
 
 class StepFunctions:
@@ -39,6 +40,8 @@ class StepFunctions:
                     stateMachineArn=self._arn_prefix + name, name=execution, input=json.dumps(data)
                 )
             except ClientError as error:
+                if code_of(error) == "StateMachineDoesNotExist":
+                    raise NotFoundError("machine.unknown", name=name) from error
                 if code_of(error) != "ExecutionAlreadyExists":
                     raise
 

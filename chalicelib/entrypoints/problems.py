@@ -80,6 +80,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "link.token_malformed": ("LINEの連携トークンが正しくありません。", "The link token is malformed."),
     "link.unknown": ("計測リンク「{link_id}」はありません。", "There is no link {link_id}."),
     "link.url_malformed": ("リンク先は https:// で始まる2,000文字までのURLにしてください。", "The target must be a URL of up to 2,000 characters."),
+    "machine.unknown": ("ステートマシンがありません。", "There is no such state machine."),
     "notice.addresses": ("お知らせの宛先には{most}件までのメールアドレスを指定してください。", "Notices go to up to {most} e-mail addresses."),
     "order.amount_malformed": ("金額は 1,980 のように円単位の整数で書いてください。", "Write the amount as whole yen, like 1,980."),
     "order.of_another_customer": ("この注文番号は別の顧客の注文として登録されています。", "This order number belongs to another customer."),

@@ -12,7 +12,7 @@ from chalicelib.entrypoints.batches import work_through
 from chalicelib.entrypoints.steps import Step, enqueue
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.errors import DomainError, InvalidError
-from chalicelib.reactions import react_to_orders
+from chalicelib.reactions import react, react_to_orders
 from chalicelib.wiring import World
 
 _STALE = timedelta(minutes=15)
@@ -37,7 +37,7 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
         case "scenario_entry":
             return _enter(step, here)
         case "scenario_cohorts" | "scenario_stop_page" | "scenario_move_page" | "scenario_sweep_page":
-            return here.upkeep.do(dict(step))
+            return here.upkeep.do(dict(step), lambda facts: react(facts, here))
         case "scenario_counts":
             here.counts.roll_up(step["scenario_id"], step["version"], here.clock.now())
             return []

@@ -13,7 +13,10 @@ class Machines(Protocol):
         ...
 
     def start(self, name: str, execution: str, data: dict[str, Any]) -> None:
-        """Start an execution under its own name; when one of that name exists or existed, that is done already."""
+        """Start an execution under its own name; when one of that name exists or existed, that is done already.
+
+        Raises NotFoundError(`machine.unknown`).
+        """
         ...
 
     def delete(self, name: str) -> None:

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from chalicelib.kernel.clock import to_text
+from chalicelib.kernel.errors import NotFoundError
 from chalicelib.kernel.ids import CohortId, ScenarioId
 from chalicelib.kernel.windows import next_grain
+from chalicelib.observability import warning
 from chalicelib.ports.database import Item
 from chalicelib.ports.machines import Machines
 from chalicelib.scenarios.asl import machine_name
@@ -28,7 +30,8 @@ INSIDE = timedelta(days=300)
 # Every shard costs transitions, and thins out the multicasts of 500; a whole audience still needs several at once: a million
 # at 2,000 pushes a second are eight minutes' work for three functions.
 FEW_SHARDS, MANY_SHARDS = 1, 8
-_MANY = 2000
+_MANY = 60  # of a page of 500: an eighth, for whom one shard is enough when they leave a cohort of eight
+NO_MACHINE = "its machine was deleted"
 
 
 class Cohorts:
@@ -38,12 +41,14 @@ class Cohorts:
         self._records = records
         self._machines = machines
 
-    def move(self, moves: Sequence[Move], version: int, node: str, due: datetime, now: datetime) -> int:
-        """Move enrollments of one scenario to (node, due); return how many moved. Who has acted or left stays where he is."""
+    def move(self, moves: Sequence[Move], version: int, node: str, due: datetime, now: datetime, shards: int = FEW_SHARDS) -> int:
+        """Move enrollments of one scenario to (node, due); return how many moved. Who has acted or left stays where he is.
+
+        shards: those of the cohort that they leave; one to which many of a page go gets as many.
+        """
         if not moves:
             return 0
-        shards = MANY_SHARDS if len(moves) > _MANY else FEW_SHARDS
-        header = self.open(moves[0].one.scenario_id, version, node, due, shards)
+        header = self.open(moves[0].one.scenario_id, version, node, due, shards if len(moves) > _MANY else FEW_SHARDS)
         target, page, moved = header.cohort_id, self._records.page, 0
         for start in range(0, len(moves), page):
             part = moves[start : start + page]
@@ -99,8 +104,7 @@ class Cohorts:
         header = self._records.cohort(name)
         if header is None or header.state is CohortState.ENDED or header.is_started or header.hold or header.at_due - now > INSIDE:
             return False
-        self._launch(header, now)
-        return True
+        return self._launch(header, now)
 
     def park(self, header: Cohort, **values: object) -> bool:
         """Take a cohort from whatever execution acts for it; that one is told to stop. False when somebody was faster.
@@ -116,8 +120,15 @@ class Cohorts:
         """
         return self.park(header, **{"hold": "", **values}) and self.start(header.cohort_id, now)
 
-    def _launch(self, header: Cohort, now: datetime) -> None:
+    def _launch(self, header: Cohort, now: datetime) -> bool:
         execution = f"{header.cohort_id}-r{header.run}" if header.run else str(header.cohort_id)
         data = {"cohort": header.cohort_id, "due": f"{header.at_due:%Y-%m-%dT%H:%M:%SZ}", "run": header.run}
-        self._machines.start(machine_name(settings().stage, header.scenario_id, header.version), execution, data)
+        try:
+            self._machines.start(machine_name(settings().stage, header.scenario_id, header.version), execution, data)
+        except NotFoundError:
+            # Somebody came into a version long after everybody had left it; who may publish machines publishes it again.
+            warning("a cohort waits for its machine", cohort=header.cohort_id)
+            self.park(header, hold=NO_MACHINE)
+            return False
         self._records.set_cohort(header, is_started=True, began_at=now)
+        return True

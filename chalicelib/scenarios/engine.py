@@ -15,9 +15,10 @@ from typing import Any
 from chalicelib.kernel.clock import Clock, aware
 from chalicelib.kernel.errors import NotFoundError, SendingStoppedError
 from chalicelib.kernel.facts import Fact, ReplyToken
+from chalicelib.kernel.windows import next_grain
 from chalicelib.observability import count, warning
 from chalicelib.scenarios.asl import GO_PARK, GO_STOP
-from chalicelib.scenarios.cohorts import INSIDE, Cohorts
+from chalicelib.scenarios.cohorts import FEW_SHARDS, INSIDE, Cohorts
 from chalicelib.scenarios.counts import Counts
 from chalicelib.scenarios.graph import (
     ActionNode,
@@ -29,7 +30,7 @@ from chalicelib.scenarios.graph import (
     main_exit,
     reached_at,
 )
-from chalicelib.scenarios.hearing import gone_ahead
+from chalicelib.scenarios.hearing import EAGER, gone_ahead
 from chalicelib.scenarios.model import (
     INLINE,
     Cohort,
@@ -40,6 +41,7 @@ from chalicelib.scenarios.model import (
     ScenarioState,
     Version,
     is_late,
+    parse_cohort_id,
     visit_of,
 )
 from chalicelib.scenarios.nodes import Leaving, Nodes, Outcome, Task, has_responded, is_of_page
@@ -103,13 +105,16 @@ class Engine:
             raise Halt
         version = self.version(header.scenario_id, header.version)
         visit = visit_of(node_id, due)
-        if not header.first_visit:
-            header = replace(header, first_visit=visit)
-            if not self._records.set_cohort(header, first_visit=visit):
+        node = version.graph.node(node_id)
+        marks = {} if header.first_visit else {"first_visit": visit}
+        if isinstance(node, ActionNode) and header.acted != visit:
+            marks["acted"] = visit
+        if marks:
+            if not self._records.set_cohort(header, **marks):
                 raise Halt
+            header = replace(header, first_visit=header.first_visit or visit, acted=marks.get("acted", header.acted))
         found, following = self._records.members(name, shard, cursor, self._records.page)
         batch_id = f"{name}|{visit}|{shard}|{cursor}"
-        node = version.graph.node(node_id)
         members, others = _split(found, name, visit)
         ours = self._in_time(header, node, visit, members)
         ahead = gone_ahead(version.graph, node_id, due, others)
@@ -123,7 +128,7 @@ class Engine:
         except NotFoundError as error:
             self.hold(header, f"{error.code}: {', '.join(str(value) for value in error.details.values())}")
             raise Halt from error
-        self._leave(version, task, outcome.leavers)
+        self._leave(version, task, outcome.leavers, header.shards)
         if self._counts and found:
             words = of_page(task, header, found, ours, owed, outcome)
             self._counts.page(header.scenario_id, header.version, batch_id, {node_id: words}, self._clock.now())
@@ -194,8 +199,11 @@ class Engine:
                 self._cohorts.start(header.cohort_id, self._clock.now())
         return self._answer(header, go, due, [])
 
-    def finish(self, header: Cohort, ones: Sequence[Enrollment]) -> None:
-        """Answer for those whom a cohort has claimed where it stands, when its pages will not run again."""
+    def finish(self, header: Cohort, ones: Sequence[Enrollment], skip: str = "") -> None:
+        """Answer for those whom a cohort has claimed where it stands, when its pages will not run again.
+
+        skip: why those get nothing whose messages were not written yet.
+        """
         version = self.version(header.scenario_id, header.version)
         visit = visit_of(header.at_node, header.at_due)
         owed: dict[str, list[Enrollment]] = {}
@@ -203,13 +211,38 @@ class Engine:
             if one.row.last == visit and one.row.claim:
                 owed.setdefault(one.row.claim, []).append(one)
         for batch_id, claimed in owed.items():
-            self._nodes.do(Task(version, header.at_node, header.at_due, header.cohort_id, batch_id), [], claimed)
+            self._nodes.do(Task(version, header.at_node, header.at_due, header.cohort_id, batch_id, skip=skip), [], claimed)
+
+    def finish_actions(self, header: Cohort, found: Sequence[Enrollment], batch_id: str) -> tuple[list[Enrollment], list[Fact]]:
+        """Do the actions that a cohort owes where it stands, when its pages will not run again; again is harmless.
+
+        To its members the one that was begun, for nobody knows to whom it was done; to those whom a reaction led past it all
+        up to their wait. Returns the members who have had theirs, and what followed.
+        """
+        version = self.version(header.scenario_id, header.version)
+        node_id, due, graph = header.at_node, header.at_due, version.graph
+        others = [one for one in found if one.row.cohort != header.cohort_id]
+        done, facts = list[Enrollment](), list[Fact]()
+        while isinstance(node := graph.node(node_id), SendNode | ActionNode):
+            if isinstance(node, ActionNode) and node.do != "webhook":  # a webhook is claimed as a message is
+                visit = visit_of(node_id, due)
+                begun = _split(found, header.cohort_id, visit)[0] if header.acted == visit else []
+                ours = self._in_time(header, node, visit, begun) if node_id == header.at_node else []
+                ahead = gone_ahead(graph, node_id, due, others)
+                try:
+                    task = Task(version, node_id, due, header.cohort_id, batch_id)
+                    facts += self._nodes.do(task, ours, ahead).facts
+                    done += ours
+                except NotFoundError:
+                    warning("an action is left out: what it names is missing", cohort=header.cohort_id, node=node_id)
+            node_id = main_exit(node)
+        return done, facts
 
     def _answer(self, header: Cohort, go: str, due: datetime, shards: list[int]) -> dict[str, Any]:
         at = f"{aware(due):%Y-%m-%dT%H:%M:%SZ}"
         return {"cohort": header.cohort_id, "run": header.run, "go": go, "due": at, "shards": shards}
 
-    def _leave(self, version: Version, task: Task, leavers: Sequence[Leaving]) -> None:
+    def _leave(self, version: Version, task: Task, leavers: Sequence[Leaving], shards: int = FEW_SHARDS) -> None:
         """Move those who leave the main path to the cohort of where they go; waits begin on the way."""
         groups: dict[tuple[str, datetime], list[Move]] = {}
         visit = visit_of(task.node_id, task.due)
@@ -218,7 +251,7 @@ class Engine:
             note = f"moved {leaving.target} {leaving.why}" if leaving.why else ""
             groups.setdefault((leaving.target, due), []).append(Move(leaving.one, visit, note))
         for (target, due), moves in groups.items():
-            self._cohorts.move(moves, version.version, target, due, self._clock.now())
+            self._cohorts.move(moves, version.version, target, due, self._clock.now(), shards)
 
     # One person, at once ---------------------------------------------------------------------------------------------------
 
@@ -248,6 +281,8 @@ class Engine:
             if is_timed(node):
                 self._count_walk(one, version)
                 self._cohorts.move([Move(one)], version.version, node_id, reached_at(node, due), self._clock.now())
+                if isinstance(node, WaitForResponseNode):
+                    self._end_wait(version, node_id, node, self._records.read_again(one))
                 return facts
             if isinstance(node, EndNode):
                 self._count_walk(one, version, {node_id: {f"ended {node.outcome or node_id}": 1}})
@@ -280,6 +315,16 @@ class Engine:
             node_id = leaving[0].target if leaving else main_exit(node)
             note = f"moved {leaving[0].target} {leaving[0].why}" if leaving and leaving[0].why else ""
             self._records.set_inline_node(one, node_id, visit_of(task.node_id, due), note)
+
+    def _end_wait(self, version: Version, node_id: str, node: WaitForResponseNode, one: Enrollment) -> None:
+        """Lead somebody on whose reaction was noted while he joined his wait (Hearing looks where he is after it has noted)."""
+        is_here = one.row.status == EnrollmentStatus.ACTIVE and one.row.cohort != INLINE and one.version == version.version
+        if not is_here or not has_responded(node_id, node, one):
+            return
+        _, _, at_node, due = parse_cohort_id(one.row.cohort)
+        if at_node == node_id:
+            leaving = Leaving(one, node.responded, next_grain(self._clock.now(), EAGER), "responded")
+            self._leave(version, Task(version, node_id, due, one.row.cohort, ""), [leaving])
 
     def _count_walk(self, one: Enrollment, version: Version, last: Mapping[str, Mapping[str, int]] | None = None) -> None:
         """Count the nodes of a walk as the path tells them, and the `last` one, which it does not tell yet."""

@@ -15,7 +15,7 @@ from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Mov
 from chalicelib.scenarios.occasions import event_of, is_about, keys_of, listens, matches
 from chalicelib.scenarios.records import Records
 
-_EAGER = timedelta(minutes=5)  # who reacts goes on within so long, together with who reacts meanwhile
+EAGER = timedelta(minutes=5)  # who reacts goes on within so long, together with who reacts meanwhile
 _LONGEST_CHAIN = 20
 Reaction = Responded | LinkClicked | EmailOpened
 
@@ -52,14 +52,18 @@ class Hearing:
             return any(ended)
         self._note(graph, one, fact)
         waiting = self._waits(graph, one)
-        if waiting is None or not is_awaited(graph, waiting, one, fact):
-            return False
-        if waiting.node.on is not None:
+        waiting = waiting if waiting is not None and is_awaited(graph, waiting, one, fact) else None
+        if waiting is not None and waiting.node.on is not None:
             self._records.note_events(one, [f"wait__{waiting.node_id}"], fact.at)
         if one.row.cohort == INLINE:
-            return False  # whoever walks him finds it noted when he comes to the wait
+            # Here it is noted, then looked where he is; whoever walks him lets him wait, then looks what is noted. One sees it.
+            fresh = self._records.read_again(one)
+            is_waiting = fresh.row.cohort != INLINE and fresh.row.status == EnrollmentStatus.ACTIVE
+            return is_waiting and self._hear(fact, fresh)
+        if waiting is None:
+            return False
         now = self._clock.now()
-        due = reached_at(graph.nodes[waiting.node.responded], next_grain(max(fact.at, now), _EAGER))
+        due = reached_at(graph.nodes[waiting.node.responded], next_grain(max(fact.at, now), EAGER))
         move = Move(one, visit_of(waiting.node_id, waiting.due), f"moved {waiting.node.responded} responded")
         return self._cohorts.move([move], one.version, waiting.node.responded, due, now) > 0
 

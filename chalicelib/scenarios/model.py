@@ -139,8 +139,8 @@ class Cohort:
     run: number of the execution that may act for it; a call of any other is told to stop. is_started: whether that one was
     started; began_at: when; events: what its history holds so far, estimated. hold: why nobody may start it but who mends
     it. shifted: the end of the last pause by which it was put off. progress_at: the last sign of life. closed_at: since when
-    nobody joins, by the machine's clock; first_visit: the one at which its members were listed first; is_swept: nobody who
-    came too late is left in it.
+    nobody joins, by the machine's clock; first_visit: the one at which its members were listed first; acted: the visit of
+    the last action that was begun; is_swept: nobody who came too late is left in it.
     """
 
     cohort_id: CohortId
@@ -161,6 +161,7 @@ class Cohort:
     progress_at: datetime | None = None
     closed_at: datetime | None = None
     first_visit: str = ""
+    acted: str = ""
     is_swept: bool = False
 
 

@@ -433,5 +433,6 @@ def _cohort(item: Mapping[str, Any]) -> Cohort:
         progress_at=_instant(item, "progress_at"),
         closed_at=_instant(item, "closed_at"),
         first_visit=item.get("first_visit", ""),
+        acted=item.get("acted", ""),
         is_swept=item.get("is_swept", False),
     )

@@ -113,3 +113,8 @@ def versions(scenario_id: str) -> list[Mapping[str, Any]]:
 def end_version(scenario_id: str, number: int, at: datetime) -> None:
     """Note that nobody is left in a version and its machine is gone."""
     VersionItem(f"SCN#{scenario_id}", f"v{number:05d}").update(actions=[VersionItem.ended_at.set(to_text(at))])
+
+
+def reopen_version(scenario_id: str, number: int) -> None:
+    """Note that somebody is in a version again and its machine is back."""
+    VersionItem(f"SCN#{scenario_id}", f"v{number:05d}").update(actions=[VersionItem.ended_at.set("")])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from chalicelib.kernel.clock import Clock, from_text
-from chalicelib.kernel.errors import ConflictError, DomainError, NotFoundError
+from chalicelib.kernel.errors import ConflictError, DomainError, NotFoundError, SendingStoppedError
+from chalicelib.kernel.facts import Fact
 from chalicelib.observability import gauge, warning
 from chalicelib.ports.machines import Machines
 from chalicelib.scenarios import table
-from chalicelib.scenarios.asl import machine_name
-from chalicelib.scenarios.cohorts import INSIDE, Cohorts
+from chalicelib.scenarios.asl import compile_machine, machine_name
+from chalicelib.scenarios.cohorts import INSIDE, NO_MACHINE, Cohorts
+from chalicelib.scenarios.engine import Engine
 from chalicelib.scenarios.graph import WaitForResponseNode, WaitNode, is_timed
 from chalicelib.scenarios.model import (
     LONGEST_CALL,
@@ -28,7 +30,7 @@ from chalicelib.scenarios.model import (
     is_past_first,
 )
 from chalicelib.scenarios.records import TableRecords
-from chalicelib.scenarios.relocation import Relocations, put_off
+from chalicelib.scenarios.relocation import Relocations, is_moving, put_off
 from chalicelib.scenarios.service import Scenarios
 from chalicelib.settings import settings
 
@@ -49,6 +51,7 @@ class Upkeep:
         cohorts: Cohorts,
         records: TableRecords,
         machines: Machines,
+        engine: Engine,
         relocations: Relocations,
         clock: Clock,
     ) -> None:
@@ -56,6 +59,7 @@ class Upkeep:
         self._cohorts = cohorts
         self._records = records
         self._machines = machines
+        self._engine = engine
         self._relocations = relocations
         self._clock = clock
 
@@ -77,10 +81,13 @@ class Upkeep:
     def resume(self, scenario_id: str, mode: ResumeMode = "now") -> tuple[ScenarioHead, list[Step]]:
         """Go on where everybody stands; the steps start everybody. Raises ConflictError(`scenario.not_paused`).
 
+        One that is active is carried on with: the call that resumed it may have broken off before it had its steps.
         mode: what became due in the pause leaves `now`; or what it would have sent is left out (`skip`); or every wait is put
         off by the pause (`shift`, to the next clock time and weekday that it waits for), and the scenario is active after that.
         """
         head = self._scenarios.get(scenario_id)
+        if head.state is ScenarioState.ACTIVE:
+            return head, self._carry_on(head)
         if head.state is not ScenarioState.PAUSED:
             raise ConflictError("scenario.not_paused")
         now = self._clock.now()
@@ -113,20 +120,23 @@ class Upkeep:
 
     def _go_on(self, head: ScenarioHead, **changes: Any) -> tuple[ScenarioHead, list[Step]]:
         active = self._keep(head, state=ScenarioState.ACTIVE, pause_reason="", paused_at=None, resumes_at=None, **changes)
-        self._scenarios.arm(active)
-        return active, [_cohorts_step(head.scenario_id, "start")]
+        return active, self._carry_on(active)
+
+    def _carry_on(self, head: ScenarioHead) -> list[Step]:
+        self._scenarios.arm(head)
+        return [_cohorts_step(head.scenario_id, "start")]
 
     # Steps -------------------------------------------------------------------------------------------------------------------
 
-    def do(self, step: Step) -> list[Step]:
-        """Do one step; return those that follow. Harmless when it is done again, or too late."""
+    def do(self, step: Step, tell: Callable[[Sequence[Fact]], None]) -> list[Step]:
+        """Do one step; return those that follow. Harmless when it is done again, or too late. tell: hears what came of it."""
         match step["op"]:
             case "scenario_cohorts":
                 return self._for_cohorts(step)
             case "scenario_stop_page":
                 return self._stop_page(step["cohort"], step["shard"], step["cursor"])
             case "scenario_move_page":
-                return self._move_page(step)
+                return self._move_page(step, tell)
             case "scenario_sweep_page":
                 return self._sweep_page(step["cohort"], step["shard"], step["cursor"])
             case unknown:
@@ -136,7 +146,7 @@ class Upkeep:
         """Do what was ordered with some of a scenario's live cohorts."""
         head, what = self._scenarios.get(step["scenario_id"]), step["what"]
         if what == "shift" and (head.state is not ScenarioState.PAUSED or head.resumes_at is None):
-            return []
+            return self._carry_on(head) if head.state is ScenarioState.ACTIVE else []  # the last step may have broken off
         found, following = self._records.live_page(head.scenario_id, step["after"], _COHORTS_A_STEP)
         steps = [more for cohort in found for more in self._for_cohort(what, head, cohort)]
         if following:
@@ -155,7 +165,9 @@ class Upkeep:
         return []
 
     def _start(self, cohort: Cohort, now: datetime) -> bool:
-        """Start a cohort unless it is under way; one that was held gets another try."""
+        """Start a cohort unless it is under way or being moved; one that was held gets another try."""
+        if is_moving(cohort):
+            return False
         return self._cohorts.start_again(cohort, now) if cohort.hold else self._cohorts.start(cohort.cohort_id, now)
 
     def _shift(self, head: ScenarioHead, cohort: Cohort) -> None:
@@ -177,16 +189,20 @@ class Upkeep:
         found, following = self._records.members(name, shard, cursor, self._records.page)
         ours = [one for one in found if one.row.cohort == name]
         self._records.end_enrollments(ours, EnrollmentStatus.EXITED, "stopped", self._clock.now(), in_cohort=False)
+        try:
+            self._engine.finish(header, found, skip="stopped")  # whoever was claimed and not written to gets nothing
+        except SendingStoppedError as error:
+            warning("a message waits until sending is possible again", scenario_id=header.scenario_id, reason=error.reason)
         return self._next_page("scenario_stop_page", header, shard, following)
 
-    def _move_page(self, step: Step) -> list[Step]:
+    def _move_page(self, step: Step, tell: Callable[[Sequence[Fact]], None]) -> list[Step]:
         """Move one page of a cohort to the version that was ordered."""
         header = self._records.cohort(step["cohort"])
         head = self._scenarios.get(header.scenario_id) if header else None
         if header is None or head is None or header.version not in head.moves or header.state is CohortState.ENDED:
             return []
         order = head.moves[header.version]
-        moved = self._relocations.move_page(header, order, step["shard"], step["cursor"], self._clock.now())
+        moved = self._relocations.move_page(header, order, step["shard"], step["cursor"], self._clock.now(), tell)
         # An execution that had begun this page may have come between: whom it has acted on is moved as he stands now.
         return [step] if moved is None else self._next_page("scenario_move_page", header, step["shard"], moved)
 
@@ -240,10 +256,21 @@ class Upkeep:
                 whys.append(why)
                 if cohort.version in head.moves or why == "far":
                     continue
+                if cohort.hold == NO_MACHINE:
+                    self._publish_again(cohort)
                 started += self._cohorts.start_again(cohort, now) if why == "overdue" else self._start(cohort, now)
         gauge("CohortsOverdue", whys.count("overdue"))
         gauge("CohortsHeld", whys.count("held"))
         return started, steps
+
+    def _publish_again(self, cohort: Cohort) -> None:
+        """Bring back the machine of a version into which somebody came after everybody had left it."""
+        scenario_id, number = cohort.scenario_id, cohort.version
+        machine = compile_machine(
+            self._engine.version(scenario_id, number).graph, scenario_id, number, settings().steps_function_arn
+        )
+        self._machines.publish(machine_name(settings().stage, scenario_id, number), machine)
+        table.reopen_version(scenario_id, number)
 
     def standing(self) -> list[Standing]:
         """Return the cohorts that do not move by themselves at this moment, by scenario and name."""
@@ -287,7 +314,7 @@ class Upkeep:
         now = self._clock.now()
         active = [head for head in self._scenarios.everyone() if head.state is ScenarioState.ACTIVE]
         found = [cohort for head in active for cohort in self._records.live_cohorts(head.scenario_id)]
-        return sum(self._cohorts.start_again(cohort, now) for cohort in found)
+        return sum(self._cohorts.start_again(cohort, now) for cohort in found if not is_moving(cohort))
 
 
 def why_standing(head: ScenarioHead, cohort: Cohort, now: datetime) -> str:

@@ -26,7 +26,14 @@ from chalicelib.adapters.queues import SqsQueue
 from chalicelib.adapters.schedules import EventBridgeSchedules
 from chalicelib.adapters.secrets import SecretsManager
 from chalicelib.adapters.sms import SnsSms
-from chalicelib.kernel.errors import PermanentError, PortError, QuotaExceededError, SendingStoppedError, TemporaryError
+from chalicelib.kernel.errors import (
+    NotFoundError,
+    PermanentError,
+    PortError,
+    QuotaExceededError,
+    SendingStoppedError,
+    TemporaryError,
+)
 from chalicelib.ports.email import Email
 
 pytestmark = pytest.mark.usefixtures("moto")
@@ -177,7 +184,7 @@ def test_a_machine_is_published_once_and_an_execution_started_once() -> None:
     arn = "arn:aws:states:ap-northeast-1:123456789012:stateMachine:m"
     executions = client("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
     assert [execution["name"] for execution in executions] == ["cohort-1"]
-    with pytest.raises(PermanentError):
+    with pytest.raises(NotFoundError, match="machine.unknown"):
         machines.start("none", "x", {})
     machines.delete("m")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from chalicelib.kernel.errors import NotFoundError
 from chalicelib.ports.email import Email
 from chalicelib.ports.queues import DeadLetter
 
@@ -115,6 +116,8 @@ class FakeMachines:
         self.published.setdefault(name, definition)
 
     def start(self, name: str, execution: str, data: dict[str, Any]) -> None:
+        if name not in self.published:
+            raise NotFoundError("machine.unknown", name=name)
         self.started.setdefault(execution, (name, data))
 
     def delete(self, name: str) -> None:

@@ -86,7 +86,7 @@ def test_no_role_may_do_everything_or_touch_everything(template: dict[str, Any])
             assert statement.get("Resource", "") != "*", name
 
 
-def test_only_the_api_publishes_machines_and_passes_their_role(template: dict[str, Any]) -> None:
+def test_only_the_api_and_the_hourly_look_publish_machines_and_pass_their_role(template: dict[str, Any]) -> None:
     roles = resources(template, "AWS::IAM::Role")
     allowed = {
         name
@@ -94,7 +94,7 @@ def test_only_the_api_publishes_machines_and_passes_their_role(template: dict[st
         for statement in statements(role)
         if "states:CreateStateMachine" in statement["Action"] or "MachineRole" in json.dumps(statement)
     }
-    assert allowed == {"ApiRole"}
+    assert allowed == {"ApiRole", "TicksRole"}
 
 
 def test_every_queue_has_a_dead_letter_queue_and_outlasts_its_function(template: dict[str, Any]) -> None:

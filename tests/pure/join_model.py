@@ -26,7 +26,16 @@ from chalicelib.scenarios.engine import Engine
 from chalicelib.scenarios.graph import is_timed, reached_at
 from chalicelib.scenarios.hearing import Hearing
 from chalicelib.scenarios.machine import Tally, walk
-from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, ScenarioHead, ScenarioState, Version, cohort_id
+from chalicelib.scenarios.model import (
+    INLINE,
+    Enrollment,
+    EnrollmentStatus,
+    ScenarioHead,
+    ScenarioState,
+    Version,
+    cohort_id,
+    parse_cohort_id,
+)
 from chalicelib.scenarios.nodes import Nodes
 from chalicelib.scenarios.relocation import Relocations
 from chalicelib.scenarios.records import TableRecords, enrollment_key, enrollment_of, new_enrollment
@@ -34,7 +43,7 @@ from chalicelib.scenarios.steps import Steps
 from chalicelib.scenarios.upkeep import Upkeep
 from tests.fakes.clock import FakeClock
 from tests.fakes.database import FakeDatabase
-from tests.pure.join_people import GRAPHS, MACHINES, Crowd, Effects, NoAccounts, Outbox, wrongs_of
+from tests.pure.join_people import GRAPHS, MACHINES, MAPPINGS, Crowd, Effects, NoAccounts, Outbox, was_overtaken, wrongs_of
 
 START = datetime(2026, 12, 1, 1, 0, tzinfo=UTC)
 LAMBDA_LIFE = timedelta(minutes=5)
@@ -55,6 +64,7 @@ class Parts:
     cohorts: type[Cohorts] = Cohorts
     engine: type[Engine] = Engine
     upkeep: type[Upkeep] = Upkeep
+    relocations: type[Relocations] = Relocations
     hearing: type[Hearing] = Hearing
 
 
@@ -71,9 +81,10 @@ class Worker:
 class Heads:
     """Heads and versions, as scenarios.table keeps them."""
 
-    def __init__(self, version: Version, step: Callable[[], None]) -> None:
-        self.kept = ScenarioHead(version.scenario_id, version.graph.name, ScenarioState.ACTIVE, version.version, {}, 1)
-        self.by_number = {version.version: version}
+    def __init__(self, versions: Mapping[int, Version], step: Callable[[], None]) -> None:
+        first = versions[1]
+        self.kept = ScenarioHead(first.scenario_id, first.graph.name, ScenarioState.ACTIVE, 1, {}, 1)
+        self.by_number = versions
         self.step = step
 
     def head(self, scenario_id: str) -> ScenarioHead:
@@ -118,8 +129,7 @@ class Life:
         self._plan(dice.randint(1, 4))
 
     def _build(self, parts: Parts) -> None:
-        version = GRAPHS[self.name]
-        self.heads = Heads(version, self._step)
+        self.heads = Heads(GRAPHS[self.name], self._step)
         self.database = FakeDatabase(self._database_step)
         heads = self.heads
 
@@ -139,8 +149,10 @@ class Life:
         nodes = Nodes(self.records, cast("Any", self.outbox), cast("Any", Crowd()), self.effects, NoAccounts())
         self.engine = parts.engine(self.records, self.cohorts, nodes, self.clock)
         self.hearing = parts.hearing(self.records, self.cohorts, self.clock)
-        relocations = Relocations(self.records, self.cohorts, self.engine)
-        self.upkeep = parts.upkeep(cast("Any", heads), self.cohorts, self.records, cast("Any", self), relocations, self.clock)
+        relocations = parts.relocations(self.records, self.cohorts, self.engine)
+        self.upkeep = parts.upkeep(
+            cast("Any", heads), self.cohorts, self.records, cast("Any", self), self.engine, relocations, self.clock
+        )
         self.steps = Steps(self.engine, lambda facts: None, self.upkeep.pause_for, lambda: self.dice.random() < 0.7, lambda _: None)
 
     # What happens ---------------------------------------------------------------------------------------------------------
@@ -168,6 +180,9 @@ class Life:
             self._job(later, lambda: self._resume(mode))
         elif luck < 0.3:
             self._job(START + timedelta(minutes=dice.choice([0, 1, 5, 30, 60, 61, 70])), self._stop)
+        if dice.random() < 0.4:
+            moment = START + timedelta(minutes=dice.choice([0, 1, 5, 20, 21, 30, 60, 61, 65, 70]))
+            self._job(moment + timedelta(seconds=dice.choice([0, 1, 5, 30])), self._relocate)
 
     def _entry(self, cid: Cid, at: datetime) -> Callable[[], None]:
         """Enter somebody as entries do: straight into the cohort of a first wait, or walked until he waits."""
@@ -236,12 +251,19 @@ class Life:
         if self.heads.head("s").state in (ScenarioState.ACTIVE, ScenarioState.PAUSED):
             self._enqueue(self.upkeep.stop("s")[1])
 
+    def _relocate(self) -> None:
+        """Publish the second version, and move everybody to it."""
+        head = self.heads.head("s")
+        if head.version == 1:
+            self.heads.keep(replace(head, version=2, revision=head.revision + 1))
+        self._enqueue(self.upkeep.relocate("s", 1, MAPPINGS[self.name])[1])
+
     def _reconcile(self) -> None:
         self._enqueue(self.upkeep.reconcile()[1])
 
     def _enqueue(self, steps: Sequence[Mapping[str, Any]]) -> None:
         for step in steps:
-            self._job(self.clock.now(), lambda step=step: self._enqueue(self.upkeep.do(dict(step))))  # type: ignore[misc]
+            self._job(self.clock.now(), lambda step=step: self._enqueue(self.upkeep.do(dict(step), lambda facts: None)))  # type: ignore[misc]
 
     # Step Functions -------------------------------------------------------------------------------------------------------
 
@@ -259,7 +281,8 @@ class Life:
 
     def _execute(self, data: Mapping[str, Any]) -> None:
         ask = greenlet.getcurrent().parent.switch
-        for until in walk(MACHINES[self.name], data, lambda payload: ask(("call", payload)), Tally()):
+        machine = MACHINES[self.name, parse_cohort_id(data["cohort"])[1]]
+        for until in walk(machine, data, lambda payload: ask(("call", payload)), Tally()):
             ask(("wait", until))
 
     def _drive(self, driver: Any, answer: Any) -> None:
@@ -370,12 +393,19 @@ class Life:
         self.database.step = None
         for cohort in self.records.live_cohorts("s"):
             yield f"cohort {cohort.cohort_id} is still live at {cohort.at_node}"
-        graph = GRAPHS[self.name].graph
         for cid in self.people:
             for one in self.records.of(cid):
                 did = self.outbox.did(cid) + self.effects.did(cid)
                 may_leave = cid in self.may_leave or self.stopped
-                yield from (f"{cid} {what}" for what in wrongs_of(graph, one, did, may_leave=may_leave))
+                # Who left before the worker that walked him came back to freeze his message is told so by delivery alone.
+                untold = {visit for visit, note in one.path.items() if note == "sent" and one.row.cohort != INLINE}
+                untold -= self.outbox.told(cid)
+                overtaken = {visit for visit in untold if was_overtaken(one, visit)}
+                did += [visit.rpartition("__")[0] for visit in overtaken]
+                yield from (f"{cid} {what}" for what in wrongs_of(self.name, one, did, may_leave=may_leave))
+                yield from (f"{cid} is told to have got {visit}" for visit in untold - overtaken)
+                if one.version == 1 and self.heads.kept.moves and one.row.status == EnrollmentStatus.ACTIVE:
+                    yield f"{cid} stayed in the old version"
 
 
 def violations(cases: range, parts: Parts) -> Iterator[tuple[int, str]]:

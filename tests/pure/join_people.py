@@ -86,16 +86,49 @@ _NODES: dict[str, dict[str, Any]] = {
 }
 
 
-def _version(name: str) -> Version:
+# What the second version changes: a wait is longer, something is new before the end, and a node is gone; where who stands
+# there goes on, which is new too, so that a way tells from where it came.
+_SECOND: dict[str, dict[str, dict[str, Any]]] = {
+    "answers": {
+        "start": _send("greet"),
+        "greet": _mark("hear"),
+        "hear": {**_hear("start", "thanks", "again"), "timeout": "PT2H"},
+        "note": _mark("extra"),
+        "extra": _send("done"),
+    },
+    "meets": {
+        "start": _wait("fork", "PT40M"),
+        "fork": _fork("welcome", "second"),
+        "welcome": _send("pause", unreachable="pause"),
+        "third": _mark("extra"),
+        "extra": _mark("done"),
+    },
+    "shares": {
+        "both": _wait("fork", "PT30M"),
+        "fork": _fork("hello", "soon"),
+        "soon": _wait("hello", "PT1M"),
+        "bye": _mark("extra"),
+        "extra": _send("done"),
+    },
+}
+MAPPINGS = {"answers": {"mark": "greet"}, "meets": {"first": "welcome"}, "shares": {"later": "soon"}}
+
+
+def _version(name: str, number: int) -> Version:
+    nodes = _NODES[name] if number == 1 else {**_NODES[name], **_SECOND[name]}
     data = {
         "schema": "scenario/1", "name": name, "trigger": {"type": "manual"}, "start": "start", "exits": ["blocked"],
-        "nodes": _NODES[name],
+        "nodes": {node_id: node for node_id, node in nodes.items() if number == 1 or node_id not in MAPPINGS[name]},
     }  # fmt: skip
-    return Version(ScenarioId("s"), 1, parse(data))
+    return Version(ScenarioId("s"), number, parse(data))
 
 
-GRAPHS = {name: _version(name) for name in _NODES}
-MACHINES = {name: compile_machine(version.graph, "s", 1, "arn:x") for name, version in GRAPHS.items()}
+GRAPHS = {name: {number: _version(name, number) for number in (1, 2)} for name in _NODES}
+MACHINES = {
+    (name, number): compile_machine(version.graph, "s", number, "arn:x")
+    for name, versions in GRAPHS.items()
+    for number, version in versions.items()
+}
 
 
 class Outbox:
@@ -107,6 +140,7 @@ class Outbox:
         self._held = {Cid(cid): dice.choice([5, 20]) for cid in range(1, 13) if dice.random() < 0.15}
         self._skipped = {Cid(cid) for cid in range(1, 13) if dice.random() < 0.15}
         self._sent: dict[tuple[Cid, str, str], str] = {}
+        self._left_out: set[tuple[Cid, str, str]] = set()
 
     def deliver(self, job: Job, rows: Sequence[Row], accounts: Sequence[str]) -> Report:
         self._step()
@@ -129,7 +163,11 @@ class Outbox:
         claimed += [row for row in rows if row.claim == job.batch_id and row.last == job.visit]
         for row in claimed:
             self._step()
-            self._sent[row.cid, job.batch_id, job.visit] = job.visit.rpartition("__")[0]
+            key = (row.cid, job.batch_id, job.visit)
+            if job.skip and key not in self._sent:
+                self._left_out.add(key)  # written down as what gets nothing: no other try sends it any more
+            elif key not in self._left_out:
+                self._sent[key] = job.visit.rpartition("__")[0]
         return report
 
     def _until(self, job: Job, cid: Cid) -> datetime | None:
@@ -140,6 +178,10 @@ class Outbox:
 
     def did(self, cid: Cid) -> list[str]:
         return [node for (number, _, _), node in self._sent.items() if number == cid]
+
+    def told(self, cid: Cid) -> set[str]:
+        """Return the visits whose message was sent, or is known to have been left out."""
+        return {visit for number, _, visit in {*self._sent, *self._left_out} if number == cid}
 
 
 class Effects:
@@ -180,10 +222,22 @@ class NoAccounts:
 # The way ------------------------------------------------------------------------------------------------------------------
 
 
-def way_of(graph: Scenario, one: Enrollment) -> Iterator[tuple[str, bool]]:
-    """Yield the nodes of a person's way to its end as the graph and his path tell it, and whether each leaves a trace."""
-    node_id = graph.start
-    while True:
+def way_of(name: str, one: Enrollment) -> Iterator[tuple[str, bool]]:
+    """Yield the nodes of a person's way to its end as the graphs and his path tell it, and whether each leaves a trace."""
+    versions = GRAPHS[name]
+    notes = [note for visit, note in one.path.items() if visit.startswith("__")]
+    if not notes:
+        graph = versions[one.version].graph
+        yield from _way(graph, one, graph.start, "")
+        return
+    target = notes[0].split(" ")[1]
+    source = {new: old for old, new in MAPPINGS[name].items()}.get(target, target)
+    yield from _way(versions[1].graph, one, versions[1].graph.start, source)
+    yield from _way(versions[2].graph, one, target, "")
+
+
+def _way(graph: Scenario, one: Enrollment, node_id: str, until: str) -> Iterator[tuple[str, bool]]:
+    while node_id != until:
         node = graph.node(node_id)
         notes = [note for visit, note in one.path.items() if visit.rpartition("__")[0] == node_id]
         was_skipped = any(note.startswith("skipped") for note in notes)
@@ -203,9 +257,9 @@ def way_of(graph: Scenario, one: Enrollment) -> Iterator[tuple[str, bool]]:
                 node_id = main_exit(node)
 
 
-def wrongs_of(graph: Scenario, one: Enrollment, did: list[str], *, may_leave: bool) -> Iterator[str]:
+def wrongs_of(name: str, one: Enrollment, did: list[str], *, may_leave: bool) -> Iterator[str]:
     """Yield what is wrong with how a person's run has ended."""
-    way = [node for node, leaves_trace in way_of(graph, one) if leaves_trace]
+    way = [node for node, leaves_trace in way_of(name, one) if leaves_trace]
     for node in {*did}:
         if did.count(node) > 1:
             yield f"did {node} {did.count(node)} times"
@@ -219,3 +273,14 @@ def wrongs_of(graph: Scenario, one: Enrollment, did: list[str], *, may_leave: bo
         yield f"left for no reason: {one.reason}"
     elif {*did} != {*way[: len({*did})]}:
         yield f"did {did}, not the beginning of {way}"
+
+
+def was_overtaken(one: Enrollment, visit: str) -> bool:
+    """Say whether a claimed message was given up: its page stood still so long that a reaction took him to his next message.
+
+    Known, and rare: a page that died between claim and freeze, an execution that gave up, and a word of the person's own in
+    between; his next claim takes the place of the one by which the page would have known him.
+    """
+    minute = visit.rpartition("__")[2]
+    went_on = any(at.endswith(f"__{minute}") and " responded " in note for at, note in one.path.items())
+    return went_on and one.row.last != visit
