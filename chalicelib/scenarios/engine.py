@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.kernel.clock import Clock, aware
@@ -54,6 +54,7 @@ from chalicelib.scenarios.tallies import of_page, of_walk
 _EVENTS_A_NODE, _EVENTS_A_SHARD, _EVENTS_A_CALL, _EVENTS_TO_BEGIN = 13, 6, 7, 12
 # AWS ends an execution at 25,000 events. The longest step of ten million people takes 400 calls (engines.md 1.5).
 HAND_OVER_EVENTS = 12_000
+_LATE = timedelta(hours=1)  # no step of a cohort that runs takes so long between two waits
 
 
 Tell = Callable[[list[Fact]], None]
@@ -121,14 +122,13 @@ class Engine:
         # Claimed by an earlier try of this page that may not have come to freeze, and gone on since by a reaction.
         claimed = [one for one in others if is_of_page(one.row.claim, batch_id) and one.row.last == visit]
         owed = ahead if isinstance(node, ActionNode) else claimed
-        skips = head is not None and head.skipped is not None and head.skipped[0] <= due < head.skipped[1]
-        task = Task(version, node_id, due, name, batch_id, skip="paused" if skips else "")
+        task = Task(version, node_id, due, name, batch_id, skip="paused" if is_skipped(head, due) else "")
         try:
             outcome = self._nodes.do(task, ours, owed)
         except NotFoundError as error:
             self.hold(header, f"{error.code}: {', '.join(str(value) for value in error.details.values())}")
             raise Halt from error
-        self._leave(version, task, outcome.leavers, header.shards)
+        self._leave(version, task, outcome.leavers, header.shards, head)
         if self._counts and found:
             words = of_page(task, header, found, ours, owed, outcome)
             self._counts.page(header.scenario_id, header.version, batch_id, {node_id: words}, self._clock.now())
@@ -153,7 +153,8 @@ class Engine:
         shards: what became of each shard's pages (`stayed`, `calls`, `halted`, `tired`); None where a node lets nobody leave.
         """
         header = self._header(name)
-        standing = standing_of(header, self._records.head(header.scenario_id), run)
+        head = self._records.head(header.scenario_id)
+        standing = standing_of(header, head, run)
         if standing == GO_STOP or (shards is not None and any(shard.get("halted") for shard in shards)):
             # Halted by a pause that is over by now: the node is not done, another execution takes it up.
             return self._stand(header, standing or GO_PARK, header.at_due)
@@ -162,15 +163,18 @@ class Engine:
             self._cohorts.start_again(header, self._clock.now())
             return self._answer(header, GO_STOP, header.at_due, [])
         version = self.version(header.scenario_id, header.version)
+        if (header.at_node, header.at_due.replace(microsecond=0)) != (node_id, due):
+            # This call runs again: the cohort has been led on, and when it is due there is not decided twice.
+            return self._answer(header, header.at_node, header.at_due, self._records.shards_in_use(header))
         target = main_exit(version.graph.node(node_id))
         if not target or (shards is not None and not sum(shard["stayed"] for shard in shards)):
             self._records.end_cohort(header)
             return self._answer(header, GO_STOP, due, [])
-        at_due = reached_at(version.graph.node(target), due)
+        at_due = reached_at(version.graph.node(target), self._begins(version, target, due, head))
         events = header.events + events_of(shards or ())
         now = self._clock.now()
-        if not self._records.set_cohort(header, at_node=target, at_due=at_due, events=events, progress_at=now):
-            return self._answer(header, GO_STOP, due, [])
+        if not self._records.lead_on(header, at_node=target, at_due=at_due, events=events, progress_at=now):
+            return self._answer(header, GO_STOP, due, [])  # somebody else has led it on, and goes with it
         if standing:
             return self._stand(header, standing, at_due)
         header = self._header(name)
@@ -178,6 +182,17 @@ class Engine:
             self._cohorts.start_again(header, now)
             return self._answer(header, GO_STOP, at_due, [])
         return self._answer(header, target, at_due, self._records.shards_in_use(header))
+
+    def _begins(self, version: Version, target: str, due: datetime, head: ScenarioHead | None) -> datetime:
+        """Return when a step after `due` begins: then, or now where a wait would count from a message that left hours late.
+
+        After a pause or an outage a message and its reminder would else leave together. Not where a pause is skipped: there
+        the calendar stands.
+        """
+        now = self._clock.now()
+        if not is_timed(version.graph.node(target)) or now - due <= _LATE or is_skipped(head, due):
+            return due
+        return now.replace(second=0, microsecond=0)
 
     def hold(self, header: Cohort, reason: str) -> None:
         """Let a cohort stand still until somebody has seen to what is missing; the reconciler tries it again every hour."""
@@ -242,12 +257,21 @@ class Engine:
         at = f"{aware(due):%Y-%m-%dT%H:%M:%SZ}"
         return {"cohort": header.cohort_id, "run": header.run, "go": go, "due": at, "shards": shards}
 
-    def _leave(self, version: Version, task: Task, leavers: Sequence[Leaving], shards: int = FEW_SHARDS) -> None:
+    def _leave(
+        self,
+        version: Version,
+        task: Task,
+        leavers: Sequence[Leaving],
+        shards: int = FEW_SHARDS,
+        head: ScenarioHead | None = None,
+    ) -> None:
         """Move those who leave the main path to the cohort of where they go; waits begin on the way."""
         groups: dict[tuple[str, datetime], list[Move]] = {}
         visit = visit_of(task.node_id, task.due)
         for leaving in leavers:
-            due = leaving.at if leaving.target == task.node_id else reached_at(version.graph.node(leaving.target), leaving.at)
+            due = leaving.at
+            if leaving.target != task.node_id:
+                due = reached_at(version.graph.node(leaving.target), self._begins(version, leaving.target, leaving.at, head))
             note = f"moved {leaving.target} {leaving.why}" if leaving.why else ""
             groups.setdefault((leaving.target, due), []).append(Move(leaving.one, visit, note))
         for (target, due), moves in groups.items():
@@ -349,6 +373,11 @@ def standing_of(header: Cohort, head: ScenarioHead | None, run: int) -> str:
     if header.run != run or head is None or head.state is ScenarioState.STOPPED:
         return GO_STOP
     return GO_PARK if head.state is ScenarioState.PAUSED else ""
+
+
+def is_skipped(head: ScenarioHead | None, due: datetime) -> bool:
+    """Say whether what is due then fell into a pause that was skipped."""
+    return head is not None and head.skipped is not None and head.skipped[0] <= due < head.skipped[1]
 
 
 def _is_walked(one: Enrollment) -> bool:

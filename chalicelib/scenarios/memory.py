@@ -169,6 +169,10 @@ class MemoryRecords:
         self.writes += 1
         return True
 
+    def lead_on(self, header: Cohort, *, at_node: str, at_due: datetime, events: int, progress_at: datetime) -> bool:
+        """Write where a cohort goes; see Records."""
+        return self.set_cohort(header, at_node=at_node, at_due=at_due, events=events, progress_at=progress_at)
+
     def end_cohort(self, header: Cohort) -> None:
         """Note that a cohort is through; see Records."""
         if self.set_cohort(header, state=CohortState.ENDED):

@@ -64,6 +64,10 @@ class Records(Protocol):
         """Write where a cohort stands, unless another run has taken over; say whether it was written."""
         ...
 
+    def lead_on(self, header: Cohort, *, at_node: str, at_due: datetime, events: int, progress_at: datetime) -> bool:
+        """Write where a cohort goes from where it was read, unless somebody else has led it on or taken over."""
+        ...
+
     def end_cohort(self, header: Cohort) -> None:
         """Note that a cohort is through."""
         ...
@@ -369,6 +373,16 @@ class TableRecords:
         text = f'UPDATE "{settings().engine_table}" {sets} WHERE pk=? AND sk=? AND "run"=?'
         statement = Statement(text, (*kept.values(), f"COH#{header.cohort_id}", "#", header.run))
         return self._database.execute([statement]) == [None]
+
+    def lead_on(self, header: Cohort, *, at_node: str, at_due: datetime, events: int, progress_at: datetime) -> bool:
+        """Write where a cohort goes from where it was read; see Records."""
+        text = (
+            f'UPDATE "{settings().engine_table}" SET "at_node"=? SET "at_due"=? SET "events"=? SET "progress_at"=? '
+            'WHERE pk=? AND sk=? AND "run"=? AND "at_node"=? AND "at_due"=?'
+        )
+        values = (at_node, to_text(at_due), events, to_text(progress_at))
+        guards = (f"COH#{header.cohort_id}", "#", header.run, header.at_node, to_text(header.at_due))
+        return self._database.execute([Statement(text, (*values, *guards))]) == [None]
 
     def end_cohort(self, header: Cohort) -> None:
         """Note that a cohort is through; it stays listed until nobody can be on his way into it any more."""

@@ -13,8 +13,8 @@ from chalicelib.scenarios.engine import Engine, Halt
 
 # Every call costs an execution 7 of its 25,000 events, so one call does many pages (engines.md 1.5: at most 25,000 members).
 _PAGES = 50
-# Ten million people are fifty calls a shard. Beyond, somebody outside is slow, and eight shards' calls have filled half of an
-# execution's history.
+# Where the other side asks for patience for hours, eight shards' calls have filled half of an execution's history by then: a
+# fresh one begins the node again, and passes those who have got theirs without waiting.
 _MOST_CALLS = 200
 _LONGEST_PATIENCE = 15.0
 _FIRST_AGAIN = "#first"  # an empty cursor says that a shard is through
@@ -55,7 +55,7 @@ class Steps:
 
     def _pages(self, event: Mapping[str, Any]) -> dict[str, Any]:
         cursor = "" if event["cursor"] == _FIRST_AGAIN else event["cursor"]
-        stayed, halted, is_through = event["stayed"], False, False
+        stayed, halted, is_through, has_waited = event["stayed"], False, False, False
         for _ in range(_PAGES):
             try:
                 following, count, facts = self._engine.page(
@@ -70,6 +70,7 @@ class Steps:
                 if not error.retry_after_seconds:
                     raise  # the machine tries again
                 # The other side asks for patience: this page goes on where it stopped, and no try of the machine's is used up.
+                has_waited = True
                 self._patience(min(error.retry_after_seconds, _LONGEST_PATIENCE))
                 if self._has_time():
                     continue
@@ -80,11 +81,12 @@ class Steps:
                 cursor, is_through = following, not following
             if halted or is_through or not self._has_time():
                 break
-        return self._answer(event, "" if halted or is_through else cursor or _FIRST_AGAIN, stayed, halted=halted)
+        cursor = "" if halted or is_through else cursor or _FIRST_AGAIN
+        return self._answer(event, cursor, stayed, halted=halted, has_waited=has_waited)
 
-    def _answer(self, event: Mapping[str, Any], cursor: str, stayed: int, *, halted: bool) -> dict[str, Any]:
+    def _answer(self, event: Mapping[str, Any], cursor: str, stayed: int, *, halted: bool, has_waited: bool) -> dict[str, Any]:
         calls = event["calls"] + 1
-        tired = bool(cursor) and calls >= _MOST_CALLS
+        tired = bool(cursor) and has_waited and calls >= _MOST_CALLS
         answer = {name: event[name] for name in ("cohort", "run", "due", "shard")}
         ends = {"cursor": "" if tired else cursor, "halted": halted, "tired": tired}
         return {**answer, **ends, "stayed": stayed, "calls": calls}

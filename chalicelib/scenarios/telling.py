@@ -8,7 +8,7 @@ from datetime import datetime
 
 from chalicelib.delivery.model import reason
 from chalicelib.kernel.windows import JST, parse_duration
-from chalicelib.scenarios.graph import ActionNode, BranchNode, Scenario, SendNode, SplitNode, WaitForResponseNode, WaitNode
+from chalicelib.scenarios.graph import ActionNode, BranchNode, EndNode, Scenario, SendNode, SplitNode, WaitForResponseNode, WaitNode
 from chalicelib.scenarios.paths import Step
 
 CHANNELS = {"line": ("LINE", "LINE"), "email": ("メール", "e-mail"), "sms": ("SMS", "SMS"), "postal": ("郵送DM", "letter")}
@@ -55,6 +55,8 @@ class Sentence:
 def label_of(graph: Scenario, node_id: str) -> str:
     """Return what a step is called on the drawing, its id when nobody gave it a name."""
     node = graph.nodes.get(node_id)
+    if isinstance(node, EndNode):
+        return node.label or node.outcome or node_id
     return node.label or node_id if node else node_id
 
 

@@ -51,6 +51,9 @@ class Counts:
     def close_cohort(self, name: str, at: datetime) -> None:
         self.header = replace(self.header, state=CohortState.CLOSED)
 
+    def lead_on(self, header: Cohort, **values: Any) -> bool:
+        return self.set_cohort(header, **values)
+
     def set_cohort(self, header: Cohort, **values: Any) -> bool:
         if header.run != self.header.run:
             return False

@@ -250,3 +250,25 @@ def test_a_calling_off_that_broke_off_anywhere_is_finished(stage: Stage, runner:
         assert stage.world.records.live_cohorts(f"s{number}") == [], number
     runner.days(4)
     assert stage.line.sent == []
+
+
+@pytest.mark.parametrize(("mode", "second"), [("now", 3), ("skip", 0)])
+def test_a_reminder_keeps_its_distance_to_a_message_that_a_pause_held_back(
+    stage: Stage, runner: Runner, mode: str, second: int
+) -> None:
+    """Resumed after a long pause, a message and the reminder that follows after three days do not leave together."""
+    for name in ("a", "b"):
+        stage.template(f"tpl_{name}", name)
+    nodes = {"w": rest("P1D", "a"), "a": say("tpl_a", "w2"), "w2": rest("P3D", "b"), "b": say("tpl_b", "e"), "e": END}
+    stage.scenario("late", nodes)
+    follow(stage)
+    stage.world.upkeep.pause("late")
+    runner.days(8)
+    resume(stage, "late", mode)
+    runner.days(0.1)
+    assert texts(stage) == (["a"] if mode == "now" else [])
+    runner.days(2.5)
+    assert texts(stage) == (["a"] if mode == "now" else [])
+    runner.days(1)
+    assert texts(stage) == (["a", "b"] if second else [])
+    assert stage.world.records.live_cohorts("late") == []
