@@ -87,6 +87,7 @@ class Scenarios:
         current = table.version(scenario_id, head.version) if head.version else None
         is_same = current is not None and structure_hash(current.graph) == structure_hash(graph)
         if is_same and head.state is ScenarioState.ACTIVE:
+            self.arm(head)  # an earlier try may have stopped before this
             return head
         version = Version(head.scenario_id, head.version if is_same else head.version + 1, graph)
         machine = compile_machine(version.graph, scenario_id, version.version, settings().steps_function_arn)
