@@ -1,8 +1,8 @@
 """What a cohort does at each node: the operations that a state machine calls, each harmless when it runs twice.
 
-Logical now is the cohort's instant; the clock is asked one thing only, whether a message left hours late. Position lives in the cohort's header and in
-each enrollment's pointer, so a lost execution is started again and goes on. One engine serves three runners: Lambda,
-MiniStack, and a rehearsal in memory (rehearsal.py), which differ in the records and the outbox only.
+Logical now is the cohort's instant; the clock is asked one thing only, whether a message left hours late. Position lives in the
+cohort's header and in each enrollment's pointer, so a lost execution is started again and goes on. One engine serves three
+runners: Lambda, MiniStack, and a rehearsal in memory (rehearsal.py), which differ in the records and the outbox only.
 """
 
 from __future__ import annotations
