@@ -27,7 +27,7 @@ class Permits:
     def __init__(self, now: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep) -> None:
         self._now = now
         self._sleep = sleep
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._leased: dict[str, tuple[int, int]] = {}
 
     def take(self, account: str, verb: str, wanted: int) -> None:
