@@ -1,7 +1,7 @@
 """Step Functions, EventBridge Scheduler and the work queue on a virtual clock: thirty days in a second.
 
-It interprets the machine that was really published, state by state, and calls the doors that AWS would call. What it does not
-know it refuses, so that the compiler cannot drift away from it.
+The machine that was really published is walked by the rehearsal's interpreter, and the doors are called that AWS would call, with
+its retries. What it does not know it refuses, so that the compiler cannot drift away from it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import heapq
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from chalicelib.entrypoints import scenario_steps, workers
 from chalicelib.entrypoints.steps import enqueue
-from chalicelib.kernel.clock import from_text
+from chalicelib.scenarios.machine import Tally, Walk, check, walk
 from tests.builders import Stage
-
-_TASK = {"Type", "Resource", "TimeoutSeconds", "Parameters", "ResultSelector", "OutputPath", "Retry", "Next"}
 
 
 class Runner:
@@ -29,7 +28,7 @@ class Runner:
         self.failed: list[str] = []
         self.before: Callable[[dict[str, Any]], None] = lambda payload: None
         self._seen: set[str] = set()
-        self._heap: list[tuple[datetime, int, str, str, Any]] = []
+        self._heap: list[tuple[datetime, int, str, Walk]] = []
         self._count = 0
 
     def until(self, moment: datetime) -> None:
@@ -43,9 +42,9 @@ class Runner:
                 _, event = self.stage.schedules.armed.pop(fires[0][1])
                 workers.tick(json.loads(json.dumps(event)), self.stage.world)
             elif waits is not None:
-                _, _, execution, state, data = heapq.heappop(self._heap)
+                _, _, execution, way = heapq.heappop(self._heap)
                 self._at(waits)
-                self._go(execution, state, data)
+                self._go(execution, way)
             else:
                 self._at(moment)
                 return
@@ -65,95 +64,38 @@ class Runner:
         for execution, (machine, data) in list(self.stage.machines.started.items()):
             if execution not in self._seen:
                 self._seen.add(execution)
-                self._push(self.stage.clock.now(), execution, self._machine(machine)["StartAt"], json.loads(json.dumps(data)))
+                definition = self.stage.machines.published[machine]
+                check(definition)
+                (retry,) = definition["States"]["Gate"]["Retry"]
+                way = walk(definition, json.loads(json.dumps(data)), partial(self._call, retry), Tally())
+                self._push(self.stage.clock.now(), execution, way)
 
-    def _machine(self, name: str) -> dict[str, Any]:
-        return self.stage.machines.published[name]
-
-    def _push(self, at: datetime, execution: str, state: str, data: Any) -> None:
+    def _push(self, at: datetime, execution: str, way: Walk) -> None:
         self._count += 1
-        heapq.heappush(self._heap, (at, self._count, execution, state, data))
+        heapq.heappush(self._heap, (at, self._count, execution, way))
 
-    # States -----------------------------------------------------------------------------------------------------------------
-
-    def _go(self, execution: str, name: str | None, data: Any) -> None:
-        states = self._machine(self.stage.machines.started[execution][0])["States"]
-        while name is not None:
-            state = states[name]
-            if state["Type"] == "Wait":
-                at = from_text(_path(state["TimestampPath"], data))
+    def _go(self, execution: str, way: Walk) -> None:
+        try:
+            for at in way:
                 if at > self.stage.clock.now():
-                    self._push(at, execution, name, data)
+                    self._push(at, execution, way)
                     return
-                name = state["Next"]
-                continue
-            try:
-                name, data = self._do(state, data)
-            except Exception as error:  # noqa: BLE001 - an execution fails, the world goes on
-                self.failed.append(f"{execution} at {name}: {error!r}")
-                return
+        except Exception as error:  # noqa: BLE001 - an execution fails, the world goes on
+            self.failed.append(f"{execution}: {error!r}")
 
-    def _do(self, state: Mapping[str, Any], data: Any) -> tuple[str | None, Any]:
-        match state["Type"]:
-            case "Task":
-                return state.get("Next"), self._task(state, data)
-            case "Choice":
-                return _choose(state, data), data
-            case "Map":
-                results = [self._item(state, data, value) for value in _path(state["ItemsPath"], data)]
-                assert state["ResultPath"] == "$.stayed"
-                return state["Next"], {**data, "stayed": results}
-            case "Succeed":
-                return None, data
-            case unknown:
-                raise NotImplementedError(unknown)
-
-    def _item(self, state: Mapping[str, Any], data: Any, value: Any) -> Any:
-        inner = _fill(state["ItemSelector"], data, value)
-        name: str | None = state["ItemProcessor"]["StartAt"]
-        while name is not None:
-            name, inner = self._do(state["ItemProcessor"]["States"][name], inner)
-        return inner
-
-    def _task(self, state: Mapping[str, Any], data: Any) -> Any:
-        assert set(state) <= _TASK, f"an unknown part of a task: {set(state) - _TASK}"
-        payload = json.loads(json.dumps(_fill(state["Parameters"], data)["Payload"]))
-        (retry,) = state["Retry"]
+    def _call(self, retry: Mapping[str, Any], given: dict[str, Any]) -> Mapping[str, Any]:
+        """Call the function as AWS does: again, and later each time, when it fails."""
+        payload = json.loads(json.dumps(given))
         for attempt in range(retry["MaxAttempts"] + 1):
             self.trips.append((payload["op"], payload))
             try:
                 self.before(payload)
-                answer = json.loads(json.dumps(scenario_steps.handle(payload, self.stage.world)))
-                return _path(state["OutputPath"], _fill(state["ResultSelector"], {"Payload": answer}))
+                answer: Mapping[str, Any] = json.loads(json.dumps(scenario_steps.handle(payload, self.stage.world)))
             except Exception:
                 if attempt == retry["MaxAttempts"]:
                     raise
                 seconds = min(retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt, retry["MaxDelaySeconds"])
                 self.stage.clock.advance(seconds=seconds)
+            else:
+                return answer
         raise AssertionError("unreachable")
-
-
-def _path(path: str, data: Any) -> Any:
-    found = data
-    for name in path.removeprefix("$").strip(".").split("."):
-        found = found[name] if name else found
-    return found
-
-
-def _fill(template: Mapping[str, Any], data: Any, item: Any = None) -> dict[str, Any]:
-    filled: dict[str, Any] = {}
-    for name, value in template.items():
-        if isinstance(value, Mapping):
-            filled[name] = _fill(value, data, item)
-        elif name.endswith(".$"):
-            filled[name[:-2]] = item if value == "$$.Map.Item.Value" else _path(value, data)
-        else:
-            filled[name] = value
-    return filled
-
-
-def _choose(state: Mapping[str, Any], data: Any) -> str:
-    for choice in state["Choices"]:
-        if _path(choice["Variable"], data) == choice["StringEquals"]:
-            return str(choice["Next"])
-    return str(state["Default"])
