@@ -41,6 +41,21 @@ class Ledger:
         taken = {key for key, item in kept.items() if item["claim"] == batch_id and item["last"] == visit}
         return [ours or (row.pk, row.sk) in taken for row, ours in zip(rows, won, strict=True)]
 
+    def claim_aside(self, rows: Sequence[Row], visit: str, batch_id: str) -> list[bool]:
+        """Take rows that have gone on to another cohort since, which may be claiming them itself; True for ours, as `claim`.
+
+        So the note lies beside `claim`, and where they stand is not asked.
+        """
+        note = f"{batch_id} {visit}"
+        text = (
+            f'UPDATE "{settings().engine_table}" SET "aside"=? SET "path"."{visit}"=? '
+            f'WHERE pk=? AND sk=? AND "path"."{visit}" IS MISSING'
+        )
+        outcomes = self._database.execute([Statement(text, (note, "sent", row.pk, row.sk)) for row in rows])
+        lost = [(row.pk, row.sk) for row, outcome in zip(rows, outcomes, strict=True) if outcome is not None]
+        kept = self._database.get_many(settings().engine_table, lost) if lost else {}
+        return [outcome is None or _is_taken(kept.get((row.pk, row.sk)), note) for row, outcome in zip(rows, outcomes, strict=True)]
+
     def skip(self, rows: Sequence[Row], cohort: str, visit: str, whys: Sequence[str]) -> list[bool]:
         """Note that these rows are left out at this visit; True for those where that was still open."""
         return self._visit(rows, cohort, visit, [("", f"skipped {why}") for why in whys])
@@ -197,6 +212,11 @@ class Ledger:
     def unknown_batches(self) -> list[Item]:
         """Return the batches that a person must look at."""
         return self._database.query(settings().engine_table, "UNKNOWN")
+
+
+def _is_taken(item: Item | None, note: str) -> bool:
+    """Say whether a row is a batch's: claimed by it before it went on, or taken aside since."""
+    return item is not None and note in (item.get("aside"), f"{item['claim']} {item['last']}")
 
 
 def _calls_text(calls: Sequence[Call]) -> str:

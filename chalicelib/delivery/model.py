@@ -173,7 +173,8 @@ class Job:
     batch_id: derived from cohort, visit, shard and page, so that a retry finds its own batches. visit: node and instant.
     source: goes into tracking tokens, `kind|id|node`. due: the logical instant. template_id: of a webhook, the webhook's id,
     and data is what it is told. caps: on top of the company's own. important: hours, caps and habits do not hold it back.
-    skip: when not empty, everybody is left out for this reason.
+    skip: when not empty, everybody is left out for this reason. aside: the members have gone on from the cohort, and a machine
+    is still to be told of them.
     """
 
     batch_id: str
@@ -192,6 +193,7 @@ class Job:
     best_hour: bool = False
     skip: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    aside: bool = False
 
 
 class BatchState(StrEnum):

@@ -54,6 +54,8 @@ class Delivery:
 
         accounts: the LINE accounts of this company. Raises TemporaryError (run again later) and SendingStoppedError (park).
         """
+        if job.aside:
+            return self._deliver_aside(job, rows, accounts)
         concerned = [row for row in rows if row.is_open(job.cohort, job.visit) or row.claim == job.batch_id]
         people = self._load(job.channel, [row.cid for row in concerned], accounts, habits=job.best_hour)
         report = self._decide(job, [row for row in concerned if row.is_open(job.cohort, job.visit)], people)
@@ -62,7 +64,15 @@ class Delivery:
             earlier = []
         claimed = report.sent + earlier
         report.sent = claimed
-        batches = self._finish(job, claimed, people)
+        return self._report(report, self._finish(job, claimed, people))
+
+    def _deliver_aside(self, job: Job, rows: Sequence[Row], accounts: Sequence[AccountKey]) -> Report:
+        ours = self._ledger.claim_aside(rows, job.visit, job.batch_id)
+        report = Report(sent=[row for row, is_ours in zip(rows, ours, strict=True) if is_ours])
+        people = self._load(job.channel, [row.cid for row in report.sent], accounts)
+        return self._report(report, self._finish(job, report.sent, people))
+
+    def _report(self, report: Report, batches: Sequence[Batch]) -> Report:
         report.pending = sum(batch.results.count("") for batch in batches if batch.state is BatchState.FROZEN)
         report.failed = frozenset(cid for batch in batches for cid in refusals_of(batch))
         return report

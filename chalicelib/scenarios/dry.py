@@ -99,7 +99,7 @@ class DryOutbox:
         by_account: Counter[AccountKey | None] = Counter()
         people, visit, batch_id = self._people, job.visit, job.batch_id
         for member in cast("Sequence[Member]", rows):
-            if not member.awaits(job.cohort, visit):
+            if visit in member.path if job.aside else not member.awaits(job.cohort, visit):
                 continue
             recent = self._recent[member.cid] if counts else ()
             decision = decide(within_limits, people[member.cid], now, recent)

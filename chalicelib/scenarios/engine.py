@@ -121,7 +121,8 @@ class Engine:
         ahead = gone_ahead(version.graph, node_id, due, others)
         # Claimed by an earlier try of this page that may not have come to freeze, and gone on since by a reaction.
         claimed = [one for one in others if is_of_page(one.row.claim, batch_id) and one.row.last == visit]
-        owed = ahead if isinstance(node, ActionNode) else claimed
+        acted = ahead if isinstance(node, ActionNode) else []
+        owed = [*acted, *(one for one in claimed if one not in acted)]
         task = Task(version, node_id, due, name, batch_id, skip="paused" if is_skipped(head, due) else "")
         try:
             outcome = self._nodes.do(task, ours, owed)
@@ -239,9 +240,10 @@ class Engine:
         others = [one for one in found if one.row.cohort != header.cohort_id]
         done, facts = list[Enrollment](), list[Fact]()
         while isinstance(node := graph.node(node_id), SendNode | ActionNode):
-            if isinstance(node, ActionNode) and node.do != "webhook":  # a webhook is claimed as a message is
+            if isinstance(node, ActionNode):
                 visit = visit_of(node_id, due)
-                begun = _split(found, header.cohort_id, visit)[0] if header.acted == visit else []
+                is_begun = header.acted == visit and node.do != "webhook"  # which is claimed as a message is: see `finish`
+                begun = _split(found, header.cohort_id, visit)[0] if is_begun else []
                 ours = self._in_time(header, node, visit, begun) if node_id == header.at_node else []
                 ahead = gone_ahead(graph, node_id, due, others)
                 try:

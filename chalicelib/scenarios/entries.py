@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 
 from chalicelib.customers.model import Customer
@@ -12,6 +13,7 @@ from chalicelib.kernel.facts import Fact, ReplyToken
 from chalicelib.kernel.ids import AccountKey, Cid, CohortId
 from chalicelib.kernel.windows import next_grain, parse_duration
 from chalicelib.line_accounts.service import LineAccounts
+from chalicelib.observability import count, warning
 from chalicelib.people.model import person_key
 from chalicelib.ports.files import Files
 from chalicelib.scenarios import table
@@ -29,6 +31,9 @@ from chalicelib.segments.service import Segments
 _MOMENT = timedelta(minutes=1)
 PARTS = 4
 _BATCH = 100
+# Who is being walked through what just now. Scenarios that start each other, by name or by a tag, would else write to him without
+# end at one instant; a drawing's own loops are the linter's.
+_WALKING: ContextVar[frozenset[tuple[str, Cid]]] = ContextVar("walking", default=frozenset())
 
 
 class Entries:
@@ -99,6 +104,10 @@ class Entries:
         graph = version.graph
         customer = self._segments.load([cid], [])[cid].customer
         cid = customer.cid  # he may have been linked since it happened
+        if (version.scenario_id, cid) in _WALKING.get():
+            warning("a scenario that leads back to itself without a wait is not begun again", scenario_id=version.scenario_id)
+            count("ScenarioLoopsCut")
+            return []
         occurrence = data.get(graph.reentry.key) or occurrence
         key = enrollment_key(cid, version.scenario_id, occurrence if graph.reentry.mode == "always" else "")
         one = self._earlier_try(customer, key, occurrence)
@@ -109,7 +118,11 @@ class Entries:
             one = self._first_run(version, customer, key, occurrence, at, data)
         if one is None or one.row.cohort != INLINE or one.row.status != EnrollmentStatus.ACTIVE:
             return []
-        return self._engine.walk(one, reply, tell)
+        around = _WALKING.set(_WALKING.get() | {(version.scenario_id, cid)})
+        try:
+            return self._engine.walk(one, reply, tell)
+        finally:
+            _WALKING.reset(around)
 
     def _fits(self, graph: Scenario, cid: Cid, at: datetime) -> bool:
         account = AccountKey(graph.account) if graph.account else None

@@ -109,7 +109,9 @@ class Nodes:
                 return self._split(task, node, ones)
             case ActionNode(do="webhook"):
                 job = replace(_job(task, MachineChannel.WEBHOOK, node.target), data=_told(task, node))
-                self._deliver(job, [*ones, *owed], [])
+                self._deliver(job, ones, [])
+                if owed:
+                    self._deliver(replace(job, aside=True), owed, [])
                 return Outcome()
             case ActionNode():
                 everyone = [*ones, *owed]

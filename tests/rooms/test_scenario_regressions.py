@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from chalicelib.delivery.hooks import Hook
 from chalicelib.entrypoints import workers
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.ids import Cid
+from chalicelib.reactions import react
 from chalicelib.scenarios import table
 from chalicelib.scenarios.cohorts import FEW_SHARDS, MANY_SHARDS
 from chalicelib.scenarios.model import CohortState, EnrollmentStatus, Move, ScenarioState, cohort_id
@@ -65,6 +67,34 @@ def once_before_the_header_is_read_again(stage: Stage, act: Callable[[], Any]) -
         after(*given)
 
     cohorts._follow_up = interrupted  # type: ignore[method-assign]
+
+
+# Entering -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["name", "tag"])
+def test_scenarios_that_start_each_other_write_to_a_person_once_each(stage: Stage, by: str) -> None:
+    stage.template("tpl_a", "a")
+    stage.template("tpl_b", "b")
+    for name in ("ping", "pong"):
+        stage.world.tags.create(name, tag_id=f"tag_{name}")
+    stage.scenario("pong", {"e": END}, trigger={"type": "manual"})
+    for own, other, template in (("ping", "pong", "tpl_a"), ("pong", "ping", "tpl_b")):
+        steps: list[dict[str, Any]] = [{"do": "scenario_start", "scenario": other}]
+        trigger: dict[str, Any] = {"type": "event", "event": "follow"} if own == "ping" else {"type": "manual"}
+        if by == "tag":
+            steps = [{"do": "tag_remove", "tag": f"tag_{own}"}, {"do": "tag_add", "tag": f"tag_{other}"}]
+            trigger = {"type": "event", "event": "tag_added", "tag": f"tag_{own}"}
+        nodes: dict[str, Any] = {"a": say(template, "t0"), "e": END}
+        for number, step in enumerate(steps):
+            follows = f"t{number + 1}" if number + 1 < len(steps) else "e"
+            nodes[f"t{number}"] = {"type": "action", **step, "next": follows}
+        stage.scenario(own, nodes, trigger=trigger, reentry={"mode": "always"})
+    cid = follow(stage)
+    if by == "tag":
+        react(stage.world.tags.add_many({cid: "staff"}, "tag_ping"), stage.world)
+    assert texts(stage) == ["a", "b"]
+    assert all(one.row.status == EnrollmentStatus.DONE for one in stage.world.scenario_people.of(cid))
 
 
 # Joining ------------------------------------------------------------------------------------------------------------------
@@ -295,6 +325,42 @@ def test_who_went_ahead_by_a_reaction_has_his_action_though_his_cohort_is_moved(
     runner.before = lambda _: None
     runner.days(1)
     assert (score(stage, cid), texts(stage)) == (1, ["a"])
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_machine_is_told_of_who_went_ahead_by_a_reaction(stage: Stage, runner: Runner, is_moved: bool) -> None:
+    stage.world.hooks.save(Hook("pos", "POS", "https://pos.test/"))
+    call = {"type": "action", "do": "webhook", "target": "pos", "next": "h"}
+    nodes = {"a": say("tpl_a", "t"), "t": call, "h": hears("a", "b", "e"), "b": say("tpl_a", "r"), "r": rest("PT1H", "e")}
+    late(stage, **nodes)
+    cid = follow(stage)
+    died: list[str] = []
+
+    def before(payload: dict[str, Any]) -> None:
+        if payload["op"] == "page" and payload.get("node") == "t":
+            raise SystemError("the machine is not told yet")
+
+    def after(batch: Any, *_: Any) -> Any:
+        died.append(batch.batch_id)
+        stage.world.ledger.freeze = freeze  # type: ignore[method-assign]
+        raise SystemError("dies between its claim and its batch")
+
+    runner.before = before
+    runner.until(HOUR + timedelta(minutes=30))
+    answer(stage, cid)
+    runner.until(HOUR + timedelta(hours=1))
+    assert (texts(stage), stage.hook_caller.sent) == (["a", "a"], [])
+    if is_moved:
+        relocated(stage, {"w": rest("PT1H", "a"), **nodes, "e": END})
+    freeze, stage.world.ledger.freeze = stage.world.ledger.freeze, after  # type: ignore[method-assign]
+    runner.before = lambda _: None
+    stage.clock.advance(hours=2)
+    reconcile(stage)
+    runner.days(1)
+    assert bool(died) is not is_moved
+    keys = {headers["Idempotency-Key"] for _, _, headers in stage.hook_caller.sent}
+    assert (len(stage.hook_caller.sent), len(keys), texts(stage)) == (1, 1, ["a", "a"])
+    assert [note for visit, note in enrollment(stage, cid).path.items() if visit.startswith("t__")] == ["sent"]
 
 
 def test_a_cohort_that_went_on_as_it_was_parked_for_the_move_is_moved_from_where_it_came_to(stage: Stage, runner: Runner) -> None:
