@@ -28,7 +28,7 @@ from chalicelib.scenarios.dry import drawn
 from chalicelib.scenarios.forecast import MOST_SAMPLES, Forecast
 from chalicelib.scenarios.graph import parse, to_json
 from chalicelib.scenarios.model import Version
-from chalicelib.scenarios.rehearsals import Found, Rehearsals, Wanted, account_of, meant
+from chalicelib.scenarios.rehearsals import Found, Rehearsals, Wanted, account_of, comes, meant
 from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
 
@@ -165,6 +165,8 @@ class FullRehearsals:
         for person in self._segments.find(
             meant(graph), order.wanted.begins_at, account, segment=part, segments=PARTS, addresses=True
         ):
+            if not comes(graph, person, order.wanted):
+                continue
             numbers.append(drawn("sample", person.cid)[0])
             people.append(msgspec.Raw(msgspec.msgpack.encode(from_afar(person, asked))))
         content = msgspec.msgpack.encode(_Part(numbers, people))

@@ -23,12 +23,23 @@ from chalicelib.scenarios.asl import compile_machine
 from chalicelib.scenarios.cohorts import MANY_SHARDS, Cohorts
 from chalicelib.scenarios.dry import DryEffects, DryOutbox, Rate, StillCrowd, drawn, fact_of, moment_of
 from chalicelib.scenarios.engine import Engine
-from chalicelib.scenarios.graph import EventTrigger, ManualTrigger, Occasion, WaitForResponseNode, main_exit, reached_at
+from chalicelib.scenarios.graph import (
+    DateTrigger,
+    EventTrigger,
+    ManualTrigger,
+    Occasion,
+    Scenario,
+    UntilDate,
+    WaitForResponseNode,
+    WaitNode,
+    main_exit,
+    reached_at,
+)
 from chalicelib.scenarios.hearing import Hearing
 from chalicelib.scenarios.machine import Tally, Walk, check, walk
 from chalicelib.scenarios.memory import Member, MemoryRecords
 from chalicelib.scenarios.model import EnrollmentStatus, Version
-from chalicelib.scenarios.nodes import Nodes, Outcome, Task
+from chalicelib.scenarios.nodes import Nodes, Outcome, Task, until_ends
 from chalicelib.scenarios.schedules import next_at, schedule_of
 from chalicelib.scenarios.steps import Steps
 from chalicelib.segments.expression import Resolve
@@ -52,6 +63,11 @@ class Assumptions:
     limits: Limits = field(default_factory=Limits)
     arrive_hours: float = 24.0
     seed: str = ""
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return when nobody looks any more."""
+        return self.begins_at + timedelta(days=self.days)
 
 
 class VirtualClock:
@@ -173,7 +189,7 @@ class Rehearsal:
         gc.disable()
         try:
             self._let_in()
-            self.until(self.assumed.begins_at + timedelta(days=self.assumed.days))
+            self.until(self.assumed.ends_at)
         finally:
             if was_collecting:
                 gc.enable()
@@ -203,14 +219,20 @@ class Rehearsal:
                 self.let_in(cid, at)
             return
         at = next_at(schedule, self.assumed.begins_at - _MINUTE) or self.assumed.begins_at
-        self.clock.moment = at
-        due = reached_at(graph.node(graph.start), at)
-        header = self._cohorts.open(self.version.scenario_id, self.version.version, graph.start, due, MANY_SHARDS)
-        members = [self.records.enter(cid, at, header.cohort_id) for cid in people]
-        self.records.put_hints(header, [member.enrollment for member in members])
-        for member in members:
-            self._entered(member)
-        self._cohorts.start(header.cohort_id, at)
+        groups: dict[datetime, list[Cid]] = {} if isinstance(graph.trigger, DateTrigger) else {at: people}
+        for cid in people if not groups else ():
+            own = enters_at(graph, self.crowd.people[cid], at)
+            if own is not None and own < self.assumed.ends_at:
+                groups.setdefault(own, []).append(cid)
+        for at, group in sorted(groups.items()):
+            self.until(at)
+            due = reached_at(graph.node(graph.start), at)
+            header = self._cohorts.open(self.version.scenario_id, self.version.version, graph.start, due, MANY_SHARDS)
+            members = [self.records.enter(cid, at, header.cohort_id) for cid in group]
+            self.records.put_hints(header, [member.enrollment for member in members])
+            for member in members:
+                self._entered(member)
+            self._cohorts.start(header.cohort_id, at)
 
     def until(self, end: datetime) -> None:
         """Let time pass to an instant, and everything happen that falls due."""
@@ -284,6 +306,19 @@ class Rehearsal:
         if link or job.channel is not DeliveryChannel.LINE:
             return Occasion(event="clicked", link=link or "link")
         return Occasion(event="postback")
+
+
+def enters_at(graph: Scenario, person: Person, begins_at: datetime) -> datetime | None:
+    """Return when a day of a person's own brings him into a scenario that goes by it, None when it never does again."""
+    trigger = graph.trigger
+    if not isinstance(trigger, DateTrigger):
+        raise TypeError(type(trigger).__name__)
+    day = person.day(trigger.date, AccountKey(graph.account) if graph.account else None)
+    if day is None:
+        return None
+    until = UntilDate(date=trigger.date, offset_days=trigger.offset_days, yearly=trigger.yearly)
+    at = until_ends(WaitNode(until=until, at=trigger.at, next=""), day, begins_at)
+    return at if at >= begins_at else None
 
 
 def _awaited(version: Version) -> dict[str, Occasion]:

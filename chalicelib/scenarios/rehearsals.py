@@ -6,7 +6,7 @@ import heapq
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.delivery.caps import Caps
 from chalicelib.delivery.service import Delivery
@@ -22,9 +22,9 @@ from chalicelib.scenarios.costs import Prices
 from chalicelib.scenarios.dry import Rate, drawn
 from chalicelib.scenarios.expectations import expectations
 from chalicelib.scenarios.forecast import Forecast, Known, forecast
-from chalicelib.scenarios.graph import Scenario, SendNode, parse
+from chalicelib.scenarios.graph import DateTrigger, Scenario, SendNode, parse
 from chalicelib.scenarios.model import Version
-from chalicelib.scenarios.rehearsal import GOAL, Assumptions, Rehearsal
+from chalicelib.scenarios.rehearsal import GOAL, Assumptions, Rehearsal, enters_at
 from chalicelib.scenarios.reports import Report, Reports
 from chalicelib.scenarios.schedules import audience_of
 from chalicelib.scenarios.service import Scenarios
@@ -130,7 +130,8 @@ class Rehearsals:
     def _found(self, graph: Scenario, wanted: Wanted) -> Found:
         """Return who is rehearsed, and how many there are of them in all."""
         if wanted.cids:
-            named = {person.cid: person for person in self._segments.load(wanted.cids, self.accounts()).values()}
+            known = self._segments.load(wanted.cids, self.accounts()).values()
+            named = {person.cid: person for person in known if comes(graph, person, wanted)}
             return Found(named, len(named))
         end = self._monotonic() + _LOOK_SECONDS
         stopped: list[bool] = []
@@ -144,6 +145,8 @@ class Rehearsals:
         chosen: list[tuple[float, Cid]] = []
         audience = 0
         for person in self._segments.find(meant(graph), wanted.begins_at, account_of(graph), stop=stop):
+            if not comes(graph, person, wanted):
+                continue
             audience += 1
             entry = (-drawn("sample", person.cid)[0], person.cid)
             if len(chosen) < wanted.sample:
@@ -182,8 +185,17 @@ class Rehearsals:
 
 
 def meant(graph: Scenario) -> object:
-    """Return the condition that the audience of a drawing fulfils; everybody where an event starts it."""
-    return audience_of(graph) or graph.filter or {"all": []}
+    """Return the condition that the audience of a drawing fulfils; everybody where an event or a day of his own starts it."""
+    by_day = isinstance(graph.trigger, DateTrigger)  # then each comes on another day: see `comes`
+    return (None if by_day else audience_of(graph)) or graph.filter or {"all": []}
+
+
+def comes(graph: Scenario, person: Person, wanted: Wanted) -> bool:
+    """Say whether somebody of the audience comes in while it is watched."""
+    if not isinstance(graph.trigger, DateTrigger):
+        return True
+    at = enters_at(graph, person, wanted.begins_at)
+    return at is not None and at < wanted.begins_at + timedelta(days=wanted.days)
 
 
 def account_of(graph: Scenario) -> AccountKey | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.kernel.ids import ScenarioId, TemplateId
+from chalicelib.kernel.windows import JST
 from chalicelib.messages.model import Template
 from chalicelib.scenarios.asl import compile_machine
 from chalicelib.scenarios.costs import Prices, bill, line_yen, sms_parts
@@ -19,6 +20,7 @@ from chalicelib.scenarios.graph import parse
 from chalicelib.scenarios.machine import Tally, check, walk
 from chalicelib.scenarios.model import Version
 from chalicelib.scenarios.rehearsal import Assumptions, Rehearsal
+from chalicelib.segments.model import falls_on
 from local.rehearse import ACCOUNT, crowd, drawing, rates_of, templates_of
 
 BEGIN = datetime(2026, 12, 1, tzinfo=UTC)
@@ -132,6 +134,21 @@ def test_what_is_sent_at_night_waits_for_the_morning() -> None:
 def test_every_ready_made_scenario_can_be_rehearsed(name: str) -> None:
     found = forecast(rehearsed(name, 20, rates={}), {}, Prices())
     assert found.rehearsed == 20 and found.steps
+
+
+def test_everybody_comes_on_the_day_of_his_own_that_lets_him_in() -> None:
+    done = rehearsed("birthday", 400, rates={}, days=40)
+    members = list(done.records.members_by_cid.values())
+    assert 0.05 * 400 < len(members) < 0.2 * 400
+    for member in members:
+        birthday = done.crowd.people[member.cid].customer.profile.birthday
+        day = member.entered_at.astimezone(JST)
+        assert birthday is not None and (day.hour, day.minute) == (10, 0)
+        assert falls_on(birthday, day.date() + timedelta(days=7))
+        assert BEGIN <= member.entered_at < BEGIN + timedelta(days=40)
+    assert len({member.entered_at for member in members}) > 10
+    step = next(step for step in forecast(done, {}, Prices()).steps if step.node == "coupon")
+    assert step.people == len(members)
 
 
 # Costs ------------------------------------------------------------------------------------------------------------------------

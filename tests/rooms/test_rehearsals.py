@@ -199,6 +199,19 @@ def test_everybody_is_rehearsed_as_a_sample_of_all_would_be(drawn: Stage) -> Non
     assert replace(standing.result, samples=()) == replace(sample, samples=())
 
 
+def test_who_comes_by_a_day_of_his_own_is_rehearsed_when_it_lies_within_the_time_that_is_watched(drawn: Stage) -> None:
+    for number, birthday in enumerate(["1990-12-05", "1990-12-20", "1990-11-30", "1988-02-29"]):
+        drawn.customer(f"b{number}", name="誕", birthday=birthday)
+    graph = drawn.world.scenarios.get("x").draft
+    trigger = {"type": "date", "date": "profile.birthday", "at": "10:00", "offset_days": -1, "yearly": True}
+    drawn.world.scenarios.save_draft("x", {**graph, "trigger": trigger})
+    for days, audience in ((10, 1), (30, 2), (100, 3), (365, 4)):
+        sample = drawn.world.rehearsals.run("x", Wanted(NOON, days=days))
+        assert sample.audience == sum(step.people for step in sample.steps if step.node == "hello") == audience
+        whole = drawn.world.full_rehearsals.get(ordered(drawn, Wanted(NOON, days=days))).result
+        assert whole is not None and replace(whole, samples=()) == replace(sample, samples=())
+
+
 def test_steps_that_come_twice_change_nothing(drawn: Stage) -> None:
     once, twice = (drawn.world.full_rehearsals.get(ordered(drawn, Wanted(NOON), times)) for times in (1, 2))
     assert once.result == twice.result is not None
