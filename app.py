@@ -52,7 +52,7 @@ def ticks(event: Any, context: Any) -> Any:
 
 @app.lambda_function(name="feedback")
 def feedback(event: Any, context: Any) -> Any:
-    """SNS: what SES tells about our e-mail."""
+    """SQS: what SES tells about our e-mail, through SNS."""
     from chalicelib.entrypoints import feedback as door
 
     return door.handle(event, world())

@@ -33,6 +33,8 @@ class Settings:
     events_dead_url: str
     work_queue_url: str
     work_dead_url: str
+    mail_queue_url: str
+    mail_dead_url: str
     machine_role_arn: str
     machine_arn_prefix: str
     steps_function_arn: str

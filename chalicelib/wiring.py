@@ -135,11 +135,23 @@ class World:
 
         return SqsQueue(self.settings.work_queue_url)
 
-    def dead_letters(self, queue: str) -> DeadLetters:
-        """What the `events` or the `work` queue gave up."""
+    @cached_property
+    def mail_events(self) -> Queue:
+        """The queue of what SES tells about our e-mail."""
         from chalicelib.adapters.queues import SqsQueue
 
-        return SqsQueue({"events": self.settings.events_dead_url, "work": self.settings.work_dead_url}[queue])
+        return SqsQueue(self.settings.mail_queue_url)
+
+    def dead_letters(self, queue: str) -> DeadLetters:
+        """What the `events`, the `work` or the `mail` queue gave up."""
+        from chalicelib.adapters.queues import SqsQueue
+
+        urls = {
+            "events": self.settings.events_dead_url,
+            "work": self.settings.work_dead_url,
+            "mail": self.settings.mail_dead_url,
+        }
+        return SqsQueue(urls[queue])
 
     @cached_property
     def machines(self) -> Machines:

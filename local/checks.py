@@ -309,7 +309,7 @@ def _difference_pairs(expected: Counter[tuple[str, str]], got: Counter[tuple[str
 def _nothing_left(demo: Demo) -> list[str]:
     """No dead letters, nothing of unknown fate, no half-done import."""
     found = []
-    for queue in ("events", "work"):
+    for queue in ("events", "work", "mail"):
         letters = demo.api.get(f"/dead-letters/{queue}")["items"]
         if letters:
             found.append(f"{queue} に処理できないメッセージが {len(letters)} 件 / dead letters")

@@ -55,11 +55,6 @@ def keep_error_types(lambdas: Any) -> None:
     lambdas._execute_function_proxy = honest
 
 
-def try_again_what_topics_bring(topics: Any, lambdas: Any) -> None:
-    """Let SNS call functions asynchronously, so that Lambda tries again: MiniStack calls once, and a killed function forgets."""
-    topics._lambda_svc = Overlay(lambdas, _execute_function_with_config_scope=lambdas.invoke_async_with_retry)
-
-
 def keep_mail(mail: Any) -> None:
     """Save sent mail with the rest: MiniStack forgets it at every restart, and the viewer would come up empty."""
     get_state, load_state = mail.get_state, mail.load_persisted_state
@@ -196,7 +191,6 @@ def _run() -> None:
     patch_queues(virtual, sqs)
     count_invocations(virtual, lambda_svc)
     keep_error_types(lambda_svc)
-    try_again_what_topics_bring(sns, lambda_svc)
     keep_mail(ses)
     for module in (ses, ses_v2):
         module.time = Overlay(time, time=virtual.clock.seconds)  # mail carries the virtual time

@@ -22,6 +22,8 @@ _NAMES = {
     "EVENTS_DEAD_URL": "https://sqs.test/events-dead",
     "WORK_QUEUE_URL": "https://sqs.test/work",
     "WORK_DEAD_URL": "https://sqs.test/work-dead",
+    "MAIL_QUEUE_URL": "https://sqs.test/mail",
+    "MAIL_DEAD_URL": "https://sqs.test/mail-dead",
     "MACHINE_ROLE_ARN": "arn:aws:iam::000000000000:role/machine",
     "MACHINE_ARN_PREFIX": "arn:aws:states:ap-northeast-1:000000000000:stateMachine:",
     "STEPS_FUNCTION_ARN": "arn:aws:lambda:ap-northeast-1:000000000000:function:steps",

@@ -8,19 +8,23 @@ from typing import Any
 
 from chalicelib import observability
 from chalicelib.customers.model import DeliveryChannel
+from chalicelib.entrypoints.batches import work_through
 from chalicelib.kernel.clock import from_text
 from chalicelib.wiring import World
 
 
-def handle(event: Mapping[str, Any], here: World) -> None:
-    """Work through an SNS event; raises when a record fails, so that SNS tries again."""
-    for record in event["Records"]:
-        message = _read(record["Sns"]["Message"])
-        if message is None:
-            # SES greets a new topic with a sentence ("Successfully validated SNS topic …"), not with JSON.
-            observability.count("MailEvents", Kind="unreadable")
-            continue
-        handle_message(message, here)
+def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
+    """Work through an SQS batch of what SNS delivered raw; return the messages to be tried again."""
+    return work_through(event, lambda body, _attributes: _handle(body, here))
+
+
+def _handle(body: str, here: World) -> None:
+    message = _read(body)
+    if message is None:
+        # SES greets a new topic with a sentence ("Successfully validated SNS topic …"), not with JSON.
+        observability.count("MailEvents", Kind="unreadable")
+        return
+    handle_message(message, here)
 
 
 def _read(text: str) -> Mapping[str, Any] | None:

@@ -413,6 +413,10 @@ def test_dead_letters_are_shown_and_go_back_to_work_without_a_gap(stage: Stage, 
     assert [entry for entry in dead.log if entry.startswith("put")] == ["put body1", "put body0", "put body2"]
     assert dead.messages == []
     assert stage.events.messages[0] == ("body1", {"account": "main"})
+    stage.world.__dict__["mail_events"] = mail = FakeQueue()
+    stage.world.__dict__["dead_letters"] = lambda _: FakeQueue([("bounced", {})])
+    assert knock.api("POST", "/dead-letters/mail/replay", {}, Idempotency_Key="r3").json_body == {"count": 1}
+    assert mail.messages == [("bounced", {})]
     is_problem(knock.api("GET", "/dead-letters/other"), 422, "api.parameter_malformed")
 
 

@@ -300,7 +300,8 @@ RECIPIENT = {"emailAddress": "Hanako@Example.com", "action": "failed", "status":
 
 def tell(client: Any, message: Any) -> None:
     text = message if isinstance(message, str) else json.dumps(message)
-    client.lambda_.invoke("feedback", client.events.generate_sns_event(text))
+    event = client.events.generate_sqs_event([text], queue_name="mail")
+    assert client.lambda_.invoke("feedback", event).payload == {"batchItemFailures": []}
 
 
 def is_suppressed(stage: Stage) -> bool:
@@ -340,6 +341,28 @@ def test_other_words_of_ses_are_kept_and_give_nothing_up(stage: Stage, client: A
 def test_what_is_no_event_of_a_mail_of_ours_is_passed_over(stage: Stage, client: Any, text: str) -> None:
     tell(client, text)
     assert not stage.world.ledger.has_left("key1")
+
+
+def test_what_could_not_be_kept_comes_again_alone(stage: Stage, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    complaint = {"eventType": "Complaint", "mail": MAIL, "complaint": {"complainedRecipients": [RECIPIENT]}}
+    note_event = stage.world.delivery.note_event
+    broken = iter([True])
+
+    def note(*given: Any) -> None:
+        if next(broken, False):
+            raise TemporaryError("dynamodb: throttled")
+        note_event(*given)
+
+    monkeypatch.setattr(stage.world.delivery, "note_event", note)
+    event = client.events.generate_sqs_event(
+        [json.dumps(complaint), json.dumps({"eventType": "Send", "mail": MAIL})], queue_name="mail"
+    )
+    (again,) = client.lambda_.invoke("feedback", event).payload["batchItemFailures"]
+    assert again == {"itemIdentifier": event["Records"][0]["messageId"]}
+    assert not is_suppressed(stage)
+    assert stage.world.ledger.has_left("key1")
+    tell(client, complaint)
+    assert is_suppressed(stage)
 
 
 def test_no_address_stands_in_the_log(client: Any, stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from infra.package import TEMPLATE, content_hash, package
 from local.stack import cached_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-QUEUES = {"events", "work"}
+QUEUES = {"events", "work", "mail"}
 TABLES = ("core", "timeline", "engine", "config")
 FUNCTIONS = {"api", "webhook-worker", "work-worker", "scenario-steps", "ticks", "feedback"}
 
@@ -104,7 +104,8 @@ def test_every_queue_has_a_dead_letter_queue_and_outlasts_its_function(template:
     for each in queues.values():
         if not named(each["QueueName"]).endswith("-dead"):
             assert each["RedrivePolicy"]["maxReceiveCount"] == 5
-    for parameter, function in (("EventsVisibilitySeconds", "WebhookWorker"), ("WorkVisibilitySeconds", "WorkWorker")):
+    workers = {"Events": "WebhookWorker", "Work": "WorkWorker", "Mail": "Feedback"}
+    for parameter, function in ((f"{name}VisibilitySeconds", worker) for name, worker in workers.items()):
         timeout = resources(template, "AWS::Serverless::Function")[function]["Timeout"]
         assert template["Parameters"][parameter]["Default"] == 6 * timeout
 

@@ -104,7 +104,7 @@ class Trial:
         self.line.start()
         # Real seconds until another worker gets what a killed one had in its hands: more than a slow machine needs for a batch,
         # or five workers hold the same message when one of them dies, and it counts as tried five times.
-        hidden = {"EventsVisibilitySeconds": "6", "WorkVisibilitySeconds": "6"}
+        hidden = {"EventsVisibilitySeconds": "6", "WorkVisibilitySeconds": "6", "MailVisibilitySeconds": "6"}
         parameters = {"LogLevel": "WARNING", **hidden}
         self.stack = LocalStack(folder, line_url=self.line.url, parameters=parameters, faulty=True)
         self.shop: Shop | None = None
