@@ -9,11 +9,10 @@ from local import nowhere  # noqa: F401 - first: storage.py reads the settings w
 
 import gc
 import json
-import resource
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from chalicelib.kernel.ids import ScenarioId
@@ -30,7 +29,9 @@ _RATES = {"first_try": Rate(0.28), "second_try": Rate(0.15), "goal": Rate(0.03, 
 
 
 def _megabytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not getrusage: there the peak of whoever started this process is handed down (man 2 getrusage, proc(5) VmHWM).
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def measure(people: int) -> dict[str, Any]:
@@ -67,30 +68,6 @@ def measure(people: int) -> dict[str, Any]:
         "one_each": found.one_each,
         "ends": found.ends,
     }
-
-
-def bench_scenarios() -> None:
-    """Print the figures of fresh processes."""
-    from local.bench import show
-
-    for people in (100_000, 1_000_000):
-        command = [sys.executable, "-m", "local.bench_scenarios", str(people)]
-        is_small = people == 100_000
-        runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout for _ in range(3 if is_small else 1)]
-        # As timeit advises: a neighbour on the machine only ever adds.
-        found = min(map(json.loads, runs), key=lambda run: run["seconds"])
-        seconds, target = f"{found['seconds']:.1f} CPU s", "≤ 3 s, best of 3 runs" if is_small else ""
-        show(f"scenarios: {people:,} people rehearsed (dormant90)", seconds, target)
-        show("  memory at its peak, the people included", f"{found['peak_mb']:,} MB", "≤ 300 MB" if is_small else "")
-        show("    of it the people themselves", f"{found['people_mb']:,} MB")
-        show("  state transitions of AWS", f"{found['transitions']:,}", "" if is_small else "≤ 40,000")
-        show("    with one execution for each person", f"{found['one_each']:,}")
-        show("  executions", f"{found['executions']:,}")
-        show("  calls of the function", f"{found['calls']:,}")
-        show("  the longest history of an execution", f"{found['most_events']:,} events", "≤ 25,000, AWS's quota")
-        show("  the largest input or output of a state", f"{found['most_bytes']:,} bytes", "≤ 262,144, AWS's quota")
-        for name, amount in found["dollars"].items():
-            show(f"  AWS, {name}", f"${amount:.2f}")
 
 
 if __name__ == "__main__":

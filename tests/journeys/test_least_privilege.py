@@ -59,6 +59,11 @@ def mails(stack: LocalStack) -> list[Any]:
         return [mail for box in json.load(answer)["messages"].values() for mail in box]
 
 
+def told_by_ses(stack: LocalStack) -> set[str]:
+    items = stack.client("dynamodb").scan(TableName=f"enishi-{STAGE}-engine")["Items"]
+    return {item["sk"]["S"] for item in items if item["pk"]["S"].startswith("EVT#")}
+
+
 def test_the_main_job_runs_under_the_roles_of_the_template(tmp_path: Path) -> None:
     with LineSimulator(seed=1) as line, LocalStack(tmp_path, line_url=line.url, least_privilege=True) as stack:
         api = Api(stack.api_url, issue_key(stack))
@@ -95,9 +100,10 @@ def test_the_main_job_runs_under_the_roles_of_the_template(tmp_path: Path) -> No
             api.post(f"/campaigns/{campaign}/send")
             until(lambda campaign=campaign: api.get(f"/campaigns/{campaign}/report")["sent"] == 1)
         assert [mail["To"] for mail in mails(stack)] == [["hanako@example.jp"]]
+        until(lambda: told_by_ses(stack) == {"send", "delivery"})
         files = stack.client("s3").list_objects_v2(Bucket=stack.outputs["FilesBucket"], Prefix="postal/")["Contents"]
         assert len(files) == 2
-        for queue in ("events", "work"):
+        for queue in ("events", "work", "mail"):
             assert api.get(f"/dead-letters/{queue}")["items"] == []
 
 
