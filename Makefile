@@ -65,6 +65,8 @@ lock: $(STAMP) ## 依存の版とハッシュを固定し直す / pin dependenci
 	@$(BIN)/uv pip compile -q --no-emit-index-url --universal --python-version 3.11 --generate-hashes --overrides overrides.txt \
 		--no-header requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile -q --no-emit-index-url --universal --python-version 3.11 --generate-hashes --overrides overrides.txt \
+		--no-header requirements-lake.in -o requirements-lake.txt
+	@$(BIN)/uv pip compile -q --no-emit-index-url --universal --python-version 3.11 --generate-hashes --overrides overrides.txt \
 		--no-header requirements-dev.in -o requirements-dev.txt
 
 clean: ## 作り直せるものを消す / remove what can be made again

@@ -32,6 +32,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "condition.field_unknown": ("条件の {path} にある項目名は使えません。", "The condition names an unknown field at {path}."),
     "condition.kind": ("条件の {path} には {known} のどれか1つを書いてください。", "The condition needs exactly one of its known kinds at {path}."),
     "condition.malformed": ("条件の {path} が正しくありません。", "The condition is malformed at {path}."),
+    "condition.no_such_day": ("条件の {path} の日付「{given}」はありません。2026-01-31 のように書いてください。", "There is no day {given} at {path}; write it like 2026-01-31."),
     "condition.of_a_run": ("条件の {path} はシナリオの中でだけ使えます。セグメントとしては保存できません。", "What stands at {path} asks about a run of a scenario and cannot be part of a saved segment."),
     "condition.segment_unknown": ("条件の {path} にあるセグメント「{segment_id}」はありません。", "The condition names the unknown segment {segment_id} at {path}."),
     "condition.too_large": ("条件が大きすぎます（{path}、{most}まで）。", "The condition is too large at {path}; the most is {most}."),

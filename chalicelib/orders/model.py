@@ -14,8 +14,18 @@ STATS_SK = "S"
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One product of an order. category: the company's own; yen: of the whole line, 0 where it was not told."""
+
+    product: str
+    category: str = ""
+    quantity: int = 1
+    yen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """One purchase. order_no: the company's own, unique among all its orders."""
+    """One purchase. order_no: the company's own, unique among all its orders. products: of `lines`, where those are told."""
 
     order_no: str
     cid: Cid
@@ -23,8 +33,13 @@ class Order:
     amount_yen: int
     products: tuple[str, ...] = ()
     shop: str = ""
+    lines: tuple[Line, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.lines:
+            object.__setattr__(self, "products", tuple(dict.fromkeys(line.product for line in self.lines)))
+        else:
+            object.__setattr__(self, "lines", tuple(Line(product) for product in self.products))
         # Kept to the millisecond; finer, an order would not equal itself when read back.
         object.__setattr__(self, "at", from_text(to_text(self.at)))
 

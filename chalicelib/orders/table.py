@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import Cid
-from chalicelib.orders.model import STATS_SK, Order, PurchaseStats
+from chalicelib.orders.model import STATS_SK, Line, Order, PurchaseStats
 from chalicelib.people.model import cid_of, person_key
 from chalicelib.ports.database import Database, Item, Statement
 from chalicelib.settings import settings
@@ -22,11 +22,20 @@ def _body(order: Order) -> dict[str, Any]:
         "amount_yen": order.amount_yen,
         "products": list(order.products),
         "shop": order.shop,
+        **({"lines": lines} if (lines := _lines(order)) else {}),
     }
 
 
+def _lines(order: Order) -> list[list[Any]]:
+    """Return what `products` do not say of an order's lines."""
+    if all(line == Line(line.product) for line in order.lines) and len(order.lines) == len(order.products):
+        return []
+    return [[line.product, line.category, line.quantity, line.yen] for line in order.lines]
+
+
 def _order(item: Item, cid: Cid) -> Order:
-    return Order(item["order_no"], cid, from_text(item["at"]), item["amount_yen"], tuple(item["products"]), item["shop"])
+    lines = tuple(Line(*line) for line in item.get("lines", ()))
+    return Order(item["order_no"], cid, from_text(item["at"]), item["amount_yen"], tuple(item["products"]), item["shop"], lines)
 
 
 def insert_statement(order: Order) -> Statement:

@@ -3,8 +3,15 @@
 Written as JSON: {"all": […]}, {"any": […]}, {"not": {…}}, or a leaf with exactly one of these keys:
   {"tag": "tag_…"}                                         carries the tag
   {"field": "profile.gender", "is": "female"}              also in: […], from/to for numbers; see FIELDS
-  {"purchase": {"count_from": 2, "total_from": 15000}}     sums over all purchases; count_to, total_to
+  {"purchase": {"count_from": 2, "total_from": 15000}}     of his orders: product, category, shop (of the same order), amount_from,
+                                                           within_days, before_days, which: "first" or "last" narrow them down;
+                                                           then count_from (1 unless said), count_to, total_from, total_to
+  {"event": {"kind": "clicked", "within_days": 30}}        what he did; name, link, evidence, data: {…}; count_from; see ACTS
+  {"received": {"campaign": "cmp_…"}}                      was sent it; or scenario and node
+  {"reacted": {"campaign": "cmp_…", "evidence": "B"}}      to it; link: by that link; or scenario and node
+  {"scenario": {"id": "welcome", "state": "in"}}           is in it; "ever" was; "done", "left"; outcome
   {"date": "purchase.last", "before_days": 90}             at least that many JST days ago; within_days: at most
+  {"date": "purchase.first", "from": "2026-01-01", "to": "2026-01-31"}
   {"date": "profile.birthday", "anniversary_in_days": 7}   in_days: that very day; negative: ago; see DATES, and attribute.<name>
   {"responded": {"of": "send_a", "evidence": "B"}}         in this run of a scenario; link: by that link; without `of`: to any send
   {"happened": {"event": "purchase", "since": "entry"}}    in this run; product or name; since: also a node that sent; see EVENTS
@@ -14,6 +21,7 @@ A leaf about a value that a person does not have is false, and so is its opposit
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,12 +33,18 @@ from chalicelib.kernel.facts import Evidence
 FIELDS = (
     "profile.member_no", "profile.name", "profile.gender", "profile.birthday", "profile.prefecture", "profile.city",
     "profile.postal_code", "line.reachable", "email.reachable", "sms.reachable", "postal.reachable", "line.linked",
-    "customer.known", "purchase.count", "purchase.total_yen",
+    "customer.known", "purchase.count", "purchase.total_yen", "profile.age", "rfm.recency", "rfm.frequency", "rfm.monetary",
 )  # fmt: skip
 DATES = ("purchase.first", "purchase.last", "friend.since", "profile.birthday", "activity.last")
 EVENTS = (
     "purchase", "custom", "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled",
 )  # fmt: skip
+# What the timeline keeps of a person (tracking.note), by its own word.
+ACTS = (
+    "message", "postback", "video", "clicked", "email_opened", "visited", "followed", "blocked", "linked", "unlinked", "opted_out",
+    "custom", "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled",
+)  # fmt: skip
+STATES = ("in", "ever", "done", "left")
 ENTRY = "entry"
 _MOST_DEPTH = 20
 _MOST_PARTS = 2_000  # saved segments may name each other, and twenty levels of them could stand for millions of leaves
@@ -112,6 +126,99 @@ class InDays:
 
 
 @dataclass(frozen=True, slots=True)
+class DateBetween:
+    """The JST day of the date lies in [first, last]; None is open."""
+
+    date: str
+    first: dt.date | None
+    last: dt.date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Numbers in [low, high]; None is open."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def holds(self, number: float) -> bool:
+        """Say whether a number lies in it."""
+        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class HasOrdered:
+    """So many of his orders fit, and add up to so much.
+
+    product, category: some line of the order has both; "" any. shop: the order's; "" any. amount: of one order, in yen. days: so
+    many JST days ago. which: `first` or `last` looks at that order alone (of several at one instant the least number), "" at all.
+    count: 0 of them when none fits. total: what those that fit add up to, 0 when none does.
+    """
+
+    product: str
+    category: str
+    shop: str
+    amount: Span
+    days: Span
+    which: str
+    count: Span
+    total: Span
+
+
+@dataclass(frozen=True, slots=True)
+class HasActed:
+    """He did this so often. name, link: "" any. least: of clicks and opens, the weakest evidence that counts.
+
+    days: so many JST days ago. data: what must have been told along with it, text for text.
+    """
+
+    kind: str
+    name: str
+    link: str
+    least: Evidence
+    data: tuple[tuple[str, str], ...]
+    days: Span
+    count: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What was sent by a campaign (node "") or by a step of a scenario (node "": by any)."""
+
+    kind: str  # "cmp" or "scn", as in the source of tracking tokens
+    id: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class HasReceived:
+    """He was sent this."""
+
+    what: Delivered
+
+
+@dataclass(frozen=True, slots=True)
+class HasReacted:
+    """He reacted to this, by `link` (empty: in any way), at least as surely as `least`."""
+
+    what: Delivered
+    link: str
+    least: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class InScenario:
+    """He is in a scenario (`in`), was or is (`ever`), has come to an end of it (`done`), left it before (`left`).
+
+    outcome: the outcome of the end that he came to, or the reason for which he left; "" any.
+    """
+
+    scenario_id: str
+    state: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class HasResponded:
     """In this run he reacted to the send `of` (empty: to any), by `link` (empty: in any way), at least as surely as `least`."""
 
@@ -129,7 +236,8 @@ class HasHappened:
 
 
 Expression = (
-    All | AnyOf | Not | InSegment | HasTag | FieldIs | FieldBetween | DaysAgo | InDays | HasResponded | HasHappened
+    All | AnyOf | Not | InSegment | HasTag | FieldIs | FieldBetween | DaysAgo | InDays | DateBetween
+    | HasOrdered | HasActed | HasReceived | HasReacted | InScenario | HasResponded | HasHappened
 )  # fmt: skip
 
 
@@ -158,8 +266,8 @@ def parse(tree: object, resolve: Resolve | None = None, *, defines: str = "") ->
 def asks(expression: Expression) -> frozenset[str]:
     """Return what an expression depends on, as `kind:name`.
 
-    tag:<id>, field:<name>, date:<name>, responded, happened:<event key>, segment:<id>; what a segment asks that was
-    looked up is among them.
+    tag:<id>, field:<name>, date:<name>, purchase, event:<kind>, delivered:<kind>|<id>, scenario:<id>, responded,
+    happened:<event key>, segment:<id>; what a segment asks that was looked up is among them.
     """
     match expression:
         case All(parts) | AnyOf(parts):
@@ -172,8 +280,16 @@ def asks(expression: Expression) -> frozenset[str]:
             return frozenset({f"tag:{tag_id}"})
         case FieldIs(field) | FieldBetween(field):
             return frozenset({f"field:{field}"})
-        case DaysAgo(date) | InDays(date):
-            return frozenset({f"date:{date}"})
+        case DaysAgo(name) | InDays(name) | DateBetween(name):
+            return frozenset({f"date:{name}"})
+        case HasOrdered():
+            return frozenset({"purchase"})
+        case HasActed(kind):
+            return frozenset({f"event:{kind}"})
+        case HasReceived(what) | HasReacted(what):
+            return frozenset({f"delivered:{what.kind}|{what.id}"})
+        case InScenario(scenario_id):
+            return frozenset({f"scenario:{scenario_id}"})
         case HasResponded():
             return frozenset({"responded"})
         case HasHappened(key):
@@ -289,24 +405,106 @@ def _bound(tree: Mapping[str, Any], name: str, path: str) -> float | None:
 
 
 def _purchase(tree: Mapping[str, Any], path: str) -> Expression:
-    inner, inside = _inside(tree, "purchase", path, "count_from", "count_to", "total_from", "total_to")
+    narrow = ("product", "category", "shop", "amount_from", "amount_to", "within_days", "before_days", "which")
+    inner, inside = _inside(tree, "purchase", path, "count_from", "count_to", "total_from", "total_to", *narrow)
     if not inner:
         raise InvalidError("condition.malformed", path=inside)
-    parts: list[Expression] = []
-    for word, field in (("count", "purchase.count"), ("total", "purchase.total_yen")):
-        low, high = _bound(inner, f"{word}_from", inside), _bound(inner, f"{word}_to", inside)
-        if low is not None or high is not None:
-            parts.append(FieldBetween(field, low, high))
-    if not parts:  # {"count_from": null} would hold for everybody
-        raise InvalidError("condition.value", path=inside)
-    return All(tuple(parts))
+    count, total = _span(inner, "count", inside), _span(inner, "total", inside)
+    if not set(inner) & set(narrow):
+        sums = [("purchase.count", count), ("purchase.total_yen", total)]
+        parts = tuple(FieldBetween(name, span.low, span.high) for name, span in sums if span != _ANY)
+        if not parts:  # {"count_from": null} would hold for everybody
+            raise InvalidError("condition.value", path=inside)
+        return All(parts)
+    which = _text(inner, "which", inside, "")
+    if which not in ("", "first", "last"):
+        raise InvalidError("condition.value", path=f"{inside}.which")
+    return HasOrdered(
+        product=_text(inner, "product", inside, ""),
+        category=_text(inner, "category", inside, ""),
+        shop=_text(inner, "shop", inside, ""),
+        amount=_span(inner, "amount", inside),
+        days=_ago(inner, inside),
+        which=which,
+        count=_at_least_once(count, total),
+        total=total,
+    )
+
+
+def _span(tree: Mapping[str, Any], word: str, path: str) -> Span:
+    return Span(_bound(tree, f"{word}_from", path), _bound(tree, f"{word}_to", path))
+
+
+def _ago(tree: Mapping[str, Any], path: str) -> Span:
+    """Return how many days ago something was: with `within_days` neither longer ago nor in days to come."""
+    least, most = _days(tree, "before_days", path, 0), _days(tree, "within_days", path, 0)
+    return Span(0 if least is None and most is not None else least, most)
+
+
+def _at_least_once(count: Span, total: Span) -> Span:
+    return Span(1) if count == _ANY and total == _ANY else count
+
+
+def _event(tree: Mapping[str, Any], path: str) -> Expression:
+    known = ("kind", "name", "link", "evidence", "data", "within_days", "before_days", "count_from", "count_to")
+    inner, inside = _inside(tree, "event", path, *known)
+    kind = inner.get("kind")
+    if kind not in ACTS:
+        raise InvalidError("condition.field_unknown", path=f"{inside}.kind", known=list(ACTS))
+    data = inner.get("data", {})
+    if not isinstance(data, Mapping) or not all(isinstance(part, str) for pair in data.items() for part in pair):
+        raise InvalidError("condition.value", path=f"{inside}.data")
+    return HasActed(
+        kind=str(kind),
+        name=_text(inner, "name", inside, ""),
+        link=_text(inner, "link", inside, ""),
+        least=_evidence(inner, inside),
+        data=tuple(sorted(data.items())),
+        days=_ago(inner, inside),
+        count=_at_least_once(_span(inner, "count", inside), _ANY),
+    )
+
+
+def _delivered(tree: Mapping[str, Any], path: str) -> Delivered:
+    if ("campaign" in tree) == ("scenario" in tree):
+        raise InvalidError("condition.value", path=path)
+    if "campaign" in tree:
+        if "node" in tree:
+            raise InvalidError("condition.unknown_key", path=f"{path}.node")
+        return Delivered("cmp", _text(tree, "campaign", path), "")
+    return Delivered("scn", _text(tree, "scenario", path), _text(tree, "node", path, ""))
+
+
+def _received(tree: Mapping[str, Any], path: str) -> Expression:
+    inner, inside = _inside(tree, "received", path, "campaign", "scenario", "node")
+    return HasReceived(_delivered(inner, inside))
+
+
+def _reacted(tree: Mapping[str, Any], path: str) -> Expression:
+    inner, inside = _inside(tree, "reacted", path, "campaign", "scenario", "node", "link", "evidence")
+    return HasReacted(_delivered(inner, inside), _text(inner, "link", inside, ""), _evidence(inner, inside))
+
+
+def _scenario(tree: Mapping[str, Any], path: str) -> Expression:
+    inner, inside = _inside(tree, "scenario", path, "id", "state", "outcome")
+    state = _text(inner, "state", inside, "in")
+    if state not in STATES:
+        raise InvalidError("condition.field_unknown", path=f"{inside}.state", known=list(STATES))
+    return InScenario(_text(inner, "id", inside), state, _text(inner, "outcome", inside, ""))
+
+
+def _evidence(tree: Mapping[str, Any], path: str) -> Evidence:
+    word = _text(tree, "evidence", path, Evidence.PROBABLE)
+    if word not in tuple(Evidence):
+        raise InvalidError("condition.value", path=f"{path}.evidence")
+    return Evidence(word)
 
 
 def _date(tree: Mapping[str, Any], path: str) -> Expression:
     name = tree["date"]
     if not is_date(name):
         raise InvalidError("condition.field_unknown", path=f"{path}.date", known=list(DATES))
-    _only(tree, path, "date", "before_days", "within_days", "in_days", "anniversary_in_days")
+    _only(tree, path, "date", "before_days", "within_days", "in_days", "anniversary_in_days", "from", "to")
     least, most = _days(tree, "before_days", path, 0), _days(tree, "within_days", path, 0)
     day, anniversary = _days(tree, "in_days", path, -_MOST_DAYS), _days(tree, "anniversary_in_days", path, -_MOST_DAYS)
     forms: list[Expression] = []
@@ -316,9 +514,22 @@ def _date(tree: Mapping[str, Any], path: str) -> Expression:
         forms.append(InDays(name, day, yearly=False))
     if anniversary is not None:
         forms.append(InDays(name, anniversary, yearly=True))
+    first, last = _day(tree, "from", path), _day(tree, "to", path)
+    if first is not None or last is not None:
+        forms.append(DateBetween(name, first, last))
     if len(forms) != 1:
         raise InvalidError("condition.value", path=path)
     return forms[0]
+
+
+def _day(tree: Mapping[str, Any], name: str, path: str) -> dt.date | None:
+    value = tree.get(name)
+    if value is None:
+        return None
+    try:
+        return dt.date.fromisoformat(value if isinstance(value, str) and len(value) == len("2026-01-31") else "")
+    except ValueError as error:
+        raise InvalidError("condition.no_such_day", path=f"{path}.{name}", given=str(value)[:40]) from error
 
 
 def _days(tree: Mapping[str, Any], name: str, path: str, low: int) -> int | None:
@@ -332,10 +543,7 @@ def _days(tree: Mapping[str, Any], name: str, path: str, low: int) -> int | None
 
 def _responded(tree: Mapping[str, Any], path: str) -> Expression:
     inner, inside = _inside(tree, "responded", path, "of", "evidence", "link")
-    evidence = _text(inner, "evidence", inside, Evidence.PROBABLE)
-    if evidence not in tuple(Evidence):
-        raise InvalidError("condition.value", path=f"{inside}.evidence")
-    return HasResponded(_text(inner, "of", inside, ""), _text(inner, "link", inside, ""), Evidence(evidence))
+    return HasResponded(_text(inner, "of", inside, ""), _text(inner, "link", inside, ""), _evidence(inner, inside))
 
 
 def _happened(tree: Mapping[str, Any], path: str) -> Expression:
@@ -350,11 +558,16 @@ def _happened(tree: Mapping[str, Any], path: str) -> Expression:
     return HasHappened(event_key(event, detail), _text(inner, "since", inside, ENTRY) or ENTRY)
 
 
+_ANY = Span()
 _LEAVES: dict[str, Callable[[Mapping[str, Any], str], Expression]] = {
     "tag": _tag,
     "field": _field,
     "purchase": _purchase,
     "date": _date,
+    "event": _event,
+    "received": _received,
+    "reacted": _reacted,
+    "scenario": _scenario,
     "responded": _responded,
     "happened": _happened,
 }

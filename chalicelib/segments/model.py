@@ -20,8 +20,9 @@ from chalicelib.customers.model import (
 from chalicelib.friends.model import Friend, from_item
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.kernel.windows import local_date
-from chalicelib.orders.model import STATS_SK, PurchaseStats, stats_of
+from chalicelib.orders.model import STATS_SK, Order, PurchaseStats, stats_of
 from chalicelib.ports.database import Item
+from chalicelib.segments.rfm import frequency, monetary, recency
 from chalicelib.tags.model import TAGS_SK, tags_of
 from chalicelib.tracking.model import ACTIVITY_SK, Activity, activity_of
 
@@ -46,6 +47,56 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """Something that a person did, or that happened to him, as his timeline keeps it; kind: segments.expression.ACTS."""
+
+    kind: str
+    at: datetime
+    name: str = ""
+    link: str = ""
+    evidence: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A person's run of a scenario. status: scenarios.model.EnrollmentStatus; reason: the outcome of its end, or why he left."""
+
+    scenario_id: str
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A message that was sent to him: by `cmp` or `scn`, its id, and the step of a scenario."""
+
+    kind: str
+    id: str
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What he did about a message. link: "" where there was none."""
+
+    to: Contact
+    evidence: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a person has done and been sent, as far as a condition asks for it; of all numbers that he has had."""
+
+    orders: tuple[Order, ...] = ()
+    acts: tuple[Act, ...] = ()
+    ways: tuple[Way, ...] = ()
+    contacts: frozenset[Contact] = frozenset()
+    reactions: tuple[Reaction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SavedSegment:
     """A condition with a name. revision: grows with every change."""
 
@@ -60,7 +111,7 @@ class Person:
     """A person with everything that conditions ask about.
 
     suppressed: channels whose address must not be used. run: the run of a scenario that asks; None outside one. brought: what
-    the trigger of a scenario brought, for the message that is written to him.
+    the trigger of a scenario brought, for the message that is written to him. history: empty where nobody asked for it.
     """
 
     customer: Customer
@@ -71,6 +122,7 @@ class Person:
     activity: Activity = field(default_factory=Activity)
     run: Run | None = None
     brought: Mapping[str, str] = field(default_factory=dict)
+    history: History = field(default_factory=History)
 
     @property
     def cid(self) -> Cid:
@@ -101,10 +153,14 @@ class Person:
             case DeliveryChannel.POSTAL:
                 return has_postal_address(profile)
 
-    def value(self, name: str, account: AccountKey | None) -> Any:
-        """Return the value of a field of segments.expression.FIELDS, None when he has none."""
+    def value(self, name: str, account: AccountKey | None, today: date) -> Any:
+        """Return the value of a field of segments.expression.FIELDS on a JST day, None when he has none."""
         room, _, rest = name.partition(".")
         match room:
+            case "profile" if rest == "age":
+                return age_on(today, self.customer.profile.birthday)
+            case "rfm":
+                return self._rfm(rest, today)
             case "profile":
                 value = getattr(self.customer.profile, rest)
                 return value.isoformat() if isinstance(value, date) else value or None
@@ -118,6 +174,16 @@ class Person:
                 return bool(self.friends) and bool(self.customer.profile.member_no)
             case _:
                 return self.can_reach(DeliveryChannel(room), account)
+
+    def _rfm(self, name: str, today: date) -> int | None:
+        stats = self.stats
+        match name:
+            case "recency":
+                return recency(local_date(stats.last_at) if stats.last_at else None, today)
+            case "frequency":
+                return frequency(stats.count)
+            case _:
+                return monetary(stats.total_yen, stats.count)
 
     def day(self, name: str, account: AccountKey | None) -> date | None:
         """Return the JST day of a date of segments.expression (is_date), None when he has none."""
@@ -160,6 +226,14 @@ def day_of(value: object) -> date | None:
         return day if moment.tzinfo is None else local_date(moment)
     except ValueError:
         return None
+
+
+def age_on(today: date, birthday: date | None) -> int | None:
+    """Return the full years of somebody on a day; None where the birthday is not known, or still to come."""
+    if birthday is None or birthday > today:
+        return None
+    has_been = (birthday.month, birthday.day) <= (today.month, today.day) or falls_on(birthday, today)
+    return today.year - birthday.year - (not has_been)
 
 
 def falls_on(anniversary: date, day: date) -> bool:

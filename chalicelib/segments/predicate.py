@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, assert_never
 
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.facts import Evidence
 from chalicelib.kernel.ids import AccountKey
 from chalicelib.kernel.windows import local_date
+from chalicelib.orders.model import Order
 from chalicelib.segments.expression import (
     ENTRY,
     All,
     AnyOf,
+    DateBetween,
     DaysAgo,
+    Delivered,
     Expression,
     FieldBetween,
     FieldIs,
+    HasActed,
     HasHappened,
+    HasOrdered,
+    HasReacted,
+    HasReceived,
     HasResponded,
     HasTag,
     InDays,
+    InScenario,
     InSegment,
     Not,
 )
-from chalicelib.segments.model import Person, Run, falls_on
+from chalicelib.segments.model import Act, Contact, Person, Reaction, Run, Way, falls_on
 
 Predicate = Callable[[Person], bool]
+_STATUS = {"in": "active", "ever": "", "done": "done", "left": "exited"}  # scenarios.model.EnrollmentStatus
 
 
 def compile_predicate(expression: Expression, now: datetime, account: AccountKey | None = None) -> Predicate:
@@ -53,19 +62,96 @@ def compile_predicate(expression: Expression, now: datetime, account: AccountKey
         case HasTag(tag_id):
             return lambda person: tag_id in person.tags
         case FieldIs(field, values):
-            return lambda person: person.value(field, account) in values
+            return _field_is(field, values, account, local_date(now))
         case FieldBetween(field, low, high):
-            return lambda person: _lies_between(person.value(field, account), low, high)
+            today = local_date(now)
+            return lambda person: _lies_between(person.value(field, account, today), low, high)
         case DaysAgo(date, least, most):
             return _days_ago(date, least, most, now, account)
         case InDays(date, days, yearly):
             return _in_days(date, days, yearly, now, account)
+        case DateBetween(name, first, last):
+            return lambda person: _falls_between(person.day(name, account), first, last)
+        case HasOrdered():
+            return _has_ordered(expression, local_date(now))
+        case HasActed():
+            return _has_acted(expression, local_date(now))
+        case HasReceived(what):
+            return lambda person: any(_is_meant(what, contact) for contact in person.history.contacts)
+        case HasReacted(what, link, evidence):
+            return lambda person: any(_reacts(one, what, link, evidence) for one in person.history.reactions)
+        case InScenario(scenario_id, state, outcome):
+            return lambda person: any(_goes(way, scenario_id, state, outcome) for way in person.history.ways)
         case HasResponded(of, link, least):
             return lambda person: person.run is not None and _has_responded(person.run, of, link, least)
         case HasHappened(key, since):
             return lambda person: person.run is not None and _has_happened(person.run, key, since)
         case _:
             assert_never(expression)
+
+
+def _field_is(field: str, values: tuple[Any, ...], account: AccountKey | None, today: date) -> Predicate:
+    # Python takes True for 1; nobody who asks for one means the other.
+    wanted = {(type(value) is bool, value) for value in values}
+
+    def holds(person: Person) -> bool:
+        value = person.value(field, account, today)
+        return (type(value) is bool, value) in wanted
+
+    return holds
+
+
+def _falls_between(day: date | None, first: date | None, last: date | None) -> bool:
+    return day is not None and (first is None or day >= first) and (last is None or day <= last)
+
+
+def _has_ordered(asked: HasOrdered, today: date) -> Predicate:
+    def fits(order: Order) -> bool:
+        return (
+            asked.shop in ("", order.shop)
+            and asked.amount.holds(order.amount_yen)
+            and asked.days.holds((today - local_date(order.at)).days)
+            and (
+                not (asked.product or asked.category)
+                or any(asked.product in ("", line.product) and asked.category in ("", line.category) for line in order.lines)
+            )
+        )
+
+    def holds(person: Person) -> bool:
+        orders: Sequence[Order] = person.history.orders
+        if asked.which and orders:
+            choose = min if asked.which == "first" else max
+            orders = [choose(orders, key=lambda order: (order.at, order.order_no))]
+        found = [order.amount_yen for order in orders if fits(order)]
+        return asked.count.holds(len(found)) and asked.total.holds(sum(found))
+
+    return holds
+
+
+def _has_acted(asked: HasActed, today: date) -> Predicate:
+    def fits(act: Act) -> bool:
+        return (
+            act.kind == asked.kind
+            and asked.name in ("", act.name)
+            and asked.link in ("", act.link)
+            and (not act.evidence or Evidence(act.evidence).counts_as(asked.least))
+            and asked.days.holds((today - local_date(act.at)).days)
+            and all(act.data.get(name) == text for name, text in asked.data)
+        )
+
+    return lambda person: asked.count.holds(sum(map(fits, person.history.acts)))
+
+
+def _is_meant(what: Delivered, contact: Contact) -> bool:
+    return (what.kind, what.id) == (contact.kind, contact.id) and what.node in ("", contact.node)
+
+
+def _reacts(one: Reaction, what: Delivered, link: str, least: Evidence) -> bool:
+    return _is_meant(what, one.to) and link in ("", one.link) and Evidence(one.evidence).counts_as(least)
+
+
+def _goes(way: Way, scenario_id: str, state: str, outcome: str) -> bool:
+    return way.scenario_id == scenario_id and _STATUS[state] in ("", way.status) and outcome in ("", way.reason)
 
 
 def _lies_between(value: object, low: float | None, high: float | None) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from chalicelib.kernel.errors import NotFoundError
@@ -53,6 +55,10 @@ class FakeHookCaller:
         return 200
 
 
+def _tag(content: bytes) -> str:
+    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'  # as S3 makes it
+
+
 @dataclass
 class FakeFiles:
     kept: dict[str, bytes] = field(default_factory=dict)
@@ -62,6 +68,31 @@ class FakeFiles:
 
     def get(self, key: str) -> bytes | None:
         return self.kept.get(key)
+
+    def put_if(self, key: str, content: bytes, content_type: str, tag: str) -> str | None:
+        known = self.get_tagged(key)
+        if (known[1] if known else "") != tag:
+            return None
+        self.kept[key] = content
+        return _tag(content)
+
+    def get_tagged(self, key: str) -> tuple[bytes, str] | None:
+        return (self.kept[key], _tag(self.kept[key])) if key in self.kept else None
+
+    def fetch(self, key: str, path: Path) -> bool:
+        if key in self.kept:
+            path.write_bytes(self.kept[key])
+        return key in self.kept
+
+    def send(self, path: Path, key: str, content_type: str) -> None:
+        self.kept[key] = path.read_bytes()
+
+    def read(self, key: str, start: int, length: int) -> bytes | None:
+        return self.kept[key][start : start + length] if key in self.kept else None
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in list(keys):
+            self.kept.pop(key, None)
 
     def list(self, prefix: str) -> list[str]:
         return sorted(key for key in self.kept if key.startswith(prefix))

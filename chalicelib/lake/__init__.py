@@ -1,0 +1,1 @@
+"""The lake: everything that conditions ask about a million people, as columns on S3, a minute behind the tables."""
