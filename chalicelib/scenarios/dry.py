@@ -35,9 +35,9 @@ from chalicelib.scenarios.costs import sms_parts
 from chalicelib.scenarios.graph import Occasion
 from chalicelib.scenarios.memory import Member
 from chalicelib.scenarios.ports import Acting
-from chalicelib.segments.expression import Resolve, parse
 from chalicelib.segments.model import Person
 from chalicelib.segments.predicate import Predicate, compile_predicate
+from chalicelib.segments.reading import Resolve, parse
 
 _MULTICAST = 500
 _TWO = struct.Struct(">II")

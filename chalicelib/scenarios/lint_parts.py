@@ -22,7 +22,7 @@ from chalicelib.segments.expression import (
     Not,
     is_date,
 )
-from chalicelib.segments.expression import parse as parse_condition
+from chalicelib.segments.reading import parse as parse_condition
 
 Problem = dict[str, str]
 Kind = Literal["account", "tag", "link", "template", "segment", "webhook", "scenario", "action"]

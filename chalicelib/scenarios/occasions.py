@@ -27,7 +27,7 @@ from chalicelib.kernel.facts import (
 from chalicelib.messages.model import canonical
 from chalicelib.scenarios.graph import BranchNode, Occasion, Scenario, SendNode, WaitForResponseNode
 from chalicelib.segments.expression import asks, event_key
-from chalicelib.segments.expression import parse as parse_condition
+from chalicelib.segments.reading import parse as parse_condition
 
 _REACTIONS = {"clicked", "postback", "message", "video", "email_opened"}
 _EVENT = re.compile(r"_[0-9a-f]{12}\Z")  # what segments.expression.event_key adds for a product or a name

@@ -42,8 +42,8 @@ from chalicelib.scenarios.model import EnrollmentStatus, Version
 from chalicelib.scenarios.nodes import Nodes, Outcome, Task, until_ends
 from chalicelib.scenarios.schedules import next_at, schedule_of
 from chalicelib.scenarios.steps import Steps
-from chalicelib.segments.expression import Resolve
 from chalicelib.segments.model import Person
+from chalicelib.segments.reading import Resolve
 
 GOAL = "goal"
 _MINUTE = timedelta(minutes=1)

@@ -21,9 +21,10 @@ from chalicelib.people.model import cid_of
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
 from chalicelib.segments import table
-from chalicelib.segments.expression import asks, parse
+from chalicelib.segments.expression import asks
 from chalicelib.segments.model import FRIEND_PREFIX, KINDS, Person, SavedSegment, person_of
 from chalicelib.segments.predicate import Predicate, compile_predicate
+from chalicelib.segments.reading import parse
 from chalicelib.settings import settings
 
 _MOST_MERGES = 3

@@ -33,7 +33,7 @@ from chalicelib.scenarios.rehearsal import Assumptions, Rehearsal
 from chalicelib.scenarios.schedules import audience_of, next_at, schedule_of
 from chalicelib.scenarios.schema import schema
 from chalicelib.scenarios.yaml_text import read, write
-from chalicelib.segments.expression import parse as parse_condition
+from chalicelib.segments.reading import parse as parse_condition
 from local.rehearse import ACCOUNT, crowd, templates_of
 from tests.pure.drawings import WORDS, drawings
 from tests.pure.test_graph import END, graph, send, wait

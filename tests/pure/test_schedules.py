@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chalicelib.kernel.windows import JST, local_date
 from chalicelib.scenarios.graph import WEEKDAYS, Schedule, parse
 from chalicelib.scenarios.schedules import audience_of, next_at, schedule_of
-from chalicelib.segments.expression import parse as parse_condition
+from chalicelib.segments.reading import parse as parse_condition
 from tests.pure.test_graph import END, graph
 
 

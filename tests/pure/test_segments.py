@@ -17,9 +17,10 @@ from chalicelib.friends.model import FollowState, Friend
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.orders.model import PurchaseStats
-from chalicelib.segments.expression import DATES, EVENTS, FIELDS, All, asks, event_key, is_date, parse
+from chalicelib.segments.expression import DATES, EVENTS, FIELDS, All, asks, event_key, is_date
 from chalicelib.segments.model import Person, Run, day_of, falls_on
 from chalicelib.segments.predicate import compile_predicate
+from chalicelib.segments.reading import parse
 from chalicelib.tracking.model import Activity
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)  # noon in Japan
