@@ -143,9 +143,9 @@ class TagRemoved(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occurred(Fact):
-    """Something that a room or an outside system reports: survey_answered, form_submitted, reservation_*, custom.
+    """Something that a room or an outside system reports: survey_answered, form_submitted, reservation_*, visited, custom.
 
-    name: of the survey, form, booking menu or custom event. data: short texts, for the templates of what it starts.
+    name: of the survey, form, booking menu, page or custom event. data: short texts, for the templates of what it starts.
     """
 
     event: str

@@ -24,7 +24,8 @@ Evidenced = Literal["A", "B", "C"]
 Event = Literal[
     "follow", "linked", "unlinked", "blocked", "opted_out", "purchase", "first_purchase", "tag_added", "tag_removed",
     "clicked", "postback", "message", "video", "email_opened", "responded",
-    "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled", "custom",
+    "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled", "visited",
+    "custom",
 ]  # fmt: skip
 
 
@@ -36,7 +37,7 @@ class Occasion(_Strict, frozen=True, kw_only=True):
     """Something that happens to a person, narrowed by what is given.
 
     tag, link, product, shop: ids and names; data: a postback's; contains: in a message's text; name: of a survey, form,
-    booking menu or custom event; min_amount_yen: of a purchase.
+    booking menu, page or custom event; min_amount_yen: of a purchase.
     """
 
     event: Event

@@ -35,7 +35,8 @@ _PURCHASE = ("product", "shop", "min_amount_yen")
 _NARROWED = {
     "purchase": _PURCHASE, "first_purchase": _PURCHASE, "tag_added": ("tag",), "tag_removed": ("tag",), "clicked": ("link",),
     "postback": ("data",), "message": ("contains",), "survey_answered": ("name",), "form_submitted": ("name",),
-    "reservation_made": ("name",), "reservation_visited": ("name",), "reservation_cancelled": ("name",), "custom": ("name",),
+    "reservation_made": ("name",), "reservation_visited": ("name",), "reservation_cancelled": ("name",), "visited": ("name",),
+    "custom": ("name",),
 }  # fmt: skip
 _WORDS = ("tag", "link", "product", "shop", "data", "contains", "name", "min_amount_yen")
 

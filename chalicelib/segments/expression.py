@@ -36,6 +36,7 @@ FIELDS = (
 DATES = ("purchase.first", "purchase.last", "friend.since", "profile.birthday", "activity.last")
 EVENTS = (
     "purchase", "custom", "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled",
+    "visited",
 )  # fmt: skip
 # What the timeline keeps of a person (tracking.note), by its own word.
 ACTS = (

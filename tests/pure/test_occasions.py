@@ -61,7 +61,7 @@ FACTS: dict[str, Fact] = {
 def test_every_event_of_the_grammar_is_some_fact() -> None:
     events = set(grammar.Event.__args__)  # type: ignore[attr-defined]
     # Told by other facts: a purchase that is the first, any reaction; the rest comes as `Occurred` like those above.
-    alike = {"first_purchase", "responded", "form_submitted", "reservation_visited", "reservation_cancelled"}
+    alike = {"first_purchase", "responded", "form_submitted", "reservation_visited", "reservation_cancelled", "visited"}
     assert events == set(FACTS) | alike
     assert all(event_of(fact) == event for event, fact in FACTS.items())
     assert event_of(ScenarioAsked(**BASE, scenario_id="x", verb="start")) == ""
