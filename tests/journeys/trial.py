@@ -66,7 +66,7 @@ HABITS = Habits(
 )
 FAULTS = Faults(
     deaths={"app.app": 0.0006, "app.webhook_worker": 0.0003, "app.work_worker": 0.01, "app.scenario_steps": 0.001}
-    | {"app.ticks": 0.02, "app.feedback": 0.004},
+    | {"app.ticks": 0.02, "app.feedback": 0.04},
     most_deaths=2,
     shares={"dynamodb.throttled": 0.002, "dynamodb.partly": 0.03, "dynamodb.failed": 0.0001, "dynamodb.answer_lost": 0.0001}
     | {"ses.throttled": 0.03, "ses.failed": 0.02, "ses.answer_lost": 0.02, "sns.throttled": 0.03, "states.throttled": 0.05},
