@@ -108,6 +108,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "segment.id_malformed": ("セグメントIDは seg_ で始まる英数字と_で、40文字までにしてください。", "A segment id starts with seg_ and has up to 40 letters, digits and underscores."),
     "segment.name_empty": ("セグメントの名前がありません。", "The segment needs a name."),
     "segment.unknown": ("セグメント「{segment_id}」はありません。", "There is no segment {segment_id}."),
+    "site.origin_malformed": ("サイトは https://shop.example の形で、{most}件まで指定してください。", "Name up to {most} sites like https://shop.example."),
     "step.unknown": ("処理「{op}」はありません。", "There is no step {op}."),
     "tag.name_empty": ("タグの名前またはIDが正しくありません。", "The tag needs a name."),
     "tag.name_taken": ("タグ「{name}」はすでにあります。", "The tag {name} exists already."),

@@ -46,7 +46,7 @@ def follow_link(token: str) -> Response:
     here = world()
     try:
         origin = here.tracking.origin(CLICK, token)
-        url = here.tracking.link(origin.link_id).url
+        url = here.tracking.onward(here.tracking.link(origin.link_id), origin)
     except (InvalidError, NotFoundError):
         return page(404, "リンクが見つかりません", "このリンクは正しくないか、削除されています。 / This link is not valid.")
     _note_visit(here, CLICK, token)

@@ -16,6 +16,7 @@ from chalicelib.kernel.errors import InvalidError, PermanentError
 from chalicelib.kernel.facts import Evidence, Fact, LinkAnswered, Responded
 from chalicelib.kernel.ids import AccountKey
 from chalicelib.reactions import react
+from chalicelib.tracking.model import CLICK, SITE
 from chalicelib.wiring import World
 
 
@@ -117,8 +118,11 @@ def facts_of(account: AccountKey, event: LineEvent, here: World) -> list[Fact]:
 
 def _visit(visit: Mapping[str, Any], here: World) -> None:
     at = from_text(visit["at"])
+    facts: list[Fact]
     try:
-        if visit["purpose"] == "r":
+        if visit["purpose"] == SITE:
+            facts = [*here.tracking.visited(visit["token"], visit["page"], visit["agent"], at)]
+        elif visit["purpose"] == CLICK:
             facts = here.tracking.clicked(visit["token"], visit["method"], visit["agent"], at, visit["visit_id"])
         else:
             facts = here.tracking.opened(visit["token"], at, visit["visit_id"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from chalicelib.ports.database import Item
 ACTIVITY_SK = "A"
 HOURS = tuple(f"h{hour:02}" for hour in range(24))
 _FEWEST_ACTS = 3  # fewer are chance and no habit
-CLICK, OPEN, OPT_OUT = "r", "o", "u"
+CLICK, OPEN, OPT_OUT, SITE = "r", "o", "u", "s"
 # A page that is fetched this soon after the message left was fetched by a machine (mail scanners, previews).
 MACHINE_SPEED = timedelta(seconds=2)
 _BROWSERS = ("mozilla/", "opera/")
@@ -52,12 +53,23 @@ def activity_of(collection: Mapping[str, Item]) -> Activity:
 
 @dataclass(frozen=True, slots=True)
 class TrackedLink:
-    """An address of ours that leads to `url` and remembers who came by."""
+    """An address of ours that leads to `url` and remembers who came by.
+
+    identifies: `url` is told who comes (`?en=…`), so that the site script there can tell us of the pages he looks at.
+    """
 
     link_id: str
     name: str
     url: str
     created_at: datetime
+    identifies: bool = False
+
+    def onward(self, token: str) -> str:
+        """Return the address to lead on to, with a token of the site script where the link identifies."""
+        if not self.identifies:
+            return self.url
+        page, hash_sign, fragment = self.url.partition("#")
+        return f"{page}{'&' if '?' in page else '?'}en={token}{hash_sign}{fragment}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,15 @@ class Origin:
     source: str
     sent_at: datetime
     link_id: str = ""
+
+
+_ORIGIN = re.compile(r"https://[a-z0-9.-]{1,253}(:[0-9]{1,5})?\Z")
+_LOCAL_ORIGIN = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?\Z")
+
+
+def is_origin(text: str, *, local: bool) -> bool:
+    """Say whether a text is a web origin as browsers write it: `https://shop.example`. local: of this machine too."""
+    return bool(_ORIGIN.match(text) or (local and _LOCAL_ORIGIN.match(text)))
 
 
 def make_token(key: bytes, purpose: str, origin: Origin) -> str:

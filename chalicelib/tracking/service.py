@@ -8,6 +8,7 @@ import hmac
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,20 @@ from chalicelib.kernel.facts import EmailOpened, Fact, LinkClicked, Occurred
 from chalicelib.kernel.ids import Cid
 from chalicelib.ports.database import Database, Item
 from chalicelib.ports.secrets import Secrets
+from chalicelib.settings import settings
 from chalicelib.tracking import table
-from chalicelib.tracking.model import CLICK, OPEN, OPT_OUT, Origin, TrackedLink, grade_click, make_token, read_origin
+from chalicelib.tracking.model import (
+    CLICK,
+    OPEN,
+    OPT_OUT,
+    SITE,
+    Origin,
+    TrackedLink,
+    grade_click,
+    is_origin,
+    make_token,
+    read_origin,
+)
 
 SIGNING_SECRET = "signing"
 _ID = re.compile(r"[a-z0-9_]{1,40}\Z")
@@ -28,6 +41,9 @@ _REMEMBER_SECONDS = 30.0
 _SHORT = re.compile(r"[0-9A-Za-z_-]{22}\Z")
 _SHORT_LIFE = timedelta(days=400)
 _OCCURRENCE_LIFE = timedelta(days=90)
+_SITE_TOKEN_LIFE = timedelta(days=400)
+_PAGE_SECONDS = 5  # a person's pages within so many seconds are one visit: whoever holds his token cannot flood us
+_MOST_SITES = 50
 
 
 class Tracking:
@@ -39,9 +55,10 @@ class Tracking:
         self._clock = clock
         self._public_url = public_url
         self._links: dict[str, tuple[float, TrackedLink]] = {}
+        self._origins: tuple[float, frozenset[str]] = (-1.0, frozenset())
         self._monotonic: Callable[[], float] = time.monotonic
 
-    def create_link(self, link_id: str, name: str, url: str) -> TrackedLink:
+    def create_link(self, link_id: str, name: str, url: str, *, identifies: bool = False) -> TrackedLink:
         """Make a link. Raises InvalidError(`link.id_malformed`, `link.url_malformed`), ConflictError(`link.taken`)."""
         if not _ID.match(link_id):
             raise InvalidError("link.id_malformed")
@@ -51,7 +68,7 @@ class Tracking:
             raise InvalidError("link.url_malformed") from error
         if _UNSAFE.search(url) or parts.scheme not in ("https", "http") or not parts.hostname or len(url) > 2000:
             raise InvalidError("link.url_malformed")
-        link = TrackedLink(link_id, name, url, self._clock.now())
+        link = TrackedLink(link_id, name, url, self._clock.now(), identifies)
         if not table.create(link):
             raise ConflictError("link.taken", link_id=link_id)
         return link
@@ -93,6 +110,12 @@ class Tracking:
         """Return the address at which a person refuses further e-mail."""
         return f"{self._public_url}/u/{make_token(self._key(), OPT_OUT, Origin(cid, source, sent_at))}"
 
+    def onward(self, link: TrackedLink, origin: Origin) -> str:
+        """Return where a link leads on to, for the person who follows it now."""
+        if not link.identifies:
+            return link.url
+        return link.onward(make_token(self._key(), SITE, replace(origin, sent_at=self._clock.now())))
+
     def origin(self, purpose: str, token: str) -> Origin:
         """Return what a token, or a short code for one, says. Raises InvalidError(`token.invalid`)."""
         if _SHORT.match(token):
@@ -122,6 +145,40 @@ class Tracking:
         """Return the fact of an e-mail's picture being loaded: weak evidence, machines load them too."""
         origin = self.origin(OPEN, token)
         return [EmailOpened(fact_id=visit_id, cid=origin.cid, at=at, source=origin.source)]
+
+    def visited(self, token: str, page: str, user_agent: str, at: datetime) -> list[Occurred]:
+        """Return the fact that a person looked at a page of a site, nothing where it was a machine or his token is too old.
+
+        Several pages within five seconds are one visit, the first; so a visit that is told again is the same.
+        """
+        import crawleruseragents
+
+        origin = self.origin(SITE, token)
+        crawler = bool(crawleruseragents.is_crawler(user_agent))
+        evidence = grade_click("GET", user_agent, crawler, origin.sent_at, at)
+        if evidence is None or at - origin.sent_at > _SITE_TOKEN_LIFE:
+            return []
+        slot = int(at.timestamp()) // _PAGE_SECONDS
+        data = {name: text for name, text in (("link", origin.link_id), ("source", origin.source)) if text}
+        fact = Occurred(fact_id=f"visited|site|{origin.cid}|{slot}", cid=origin.cid, at=at, event="visited", name=page, data=data)
+        return self.keep_occurrences([fact])
+
+    def sites(self) -> frozenset[str]:
+        """Return the origins whose pages may carry the site script; a change is seen half a minute later."""
+        until, known = self._origins
+        if self._monotonic() >= until:
+            known = frozenset(table.origins(self._database))
+            self._origins = (self._monotonic() + _REMEMBER_SECONDS, known)
+        return known
+
+    def set_sites(self, origins: Sequence[str]) -> None:
+        """Say which origins may carry the site script. Raises InvalidError(`site.origin_malformed`)."""
+        local = settings().line_api_url.startswith("http://")  # allowed by settings for this machine alone
+        wrong = [origin for origin in origins if not is_origin(origin, local=local)]
+        if wrong or len(origins) > _MOST_SITES:
+            raise InvalidError("site.origin_malformed", most=_MOST_SITES)
+        table.put_origins(self._database, sorted(set(origins)))
+        self._origins = (-1.0, frozenset())
 
     def note(self, fact: Fact, kind: str, **details: Any) -> None:
         """Write a fact into the person's timeline."""

@@ -1,4 +1,6 @@
-"""Links in the config table (`LNK` / id); what people did in the timeline (`C#cid` / `EV#…`), and their habits (core, `A`).
+"""Links in the config table (`LNK` / id), and the sites with our script (`SITE` / `#`).
+
+What people did stands in the timeline (`C#cid` / `EV#…`), their habits in the core table (`A`).
 
 What other systems report stands in the timeline table too, by the id they gave it: `OCC#fact` / `#`.
 """
@@ -9,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
@@ -31,6 +33,7 @@ class LinkItem(ConfigItem):
     name = UnicodeAttribute()
     url = UnicodeAttribute()
     created_at = UnicodeAttribute()
+    identifies = BooleanAttribute(null=True)
 
 
 class ActivityItem(CoreItem):
@@ -42,11 +45,12 @@ class ActivityItem(CoreItem):
 def create(link: TrackedLink) -> bool:
     """Write a new link; return False when the id is taken."""
     item = LinkItem("LNK", link.link_id, name=link.name, url=link.url, created_at=to_text(link.created_at))
+    item.identifies = link.identifies or None
     return saved(item, LinkItem.pk.does_not_exist())
 
 
 def _model(item: LinkItem) -> TrackedLink:
-    return TrackedLink(item.sk, item.name, item.url, from_text(item.created_at))
+    return TrackedLink(item.sk, item.name, item.url, from_text(item.created_at), bool(item.identifies))
 
 
 def get(link_id: str) -> TrackedLink | None:
@@ -60,6 +64,17 @@ def get(link_id: str) -> TrackedLink | None:
 def everyone() -> list[TrackedLink]:
     """Return all links by id."""
     return [_model(item) for item in LinkItem.query("LNK")]
+
+
+def put_origins(database: Database, origins: Sequence[str]) -> None:
+    """Keep the origins of the company's sites, in place of those before."""
+    database.put_many(settings().config_table, [{"pk": "SITE", "sk": "#", "origins": list(origins)}])
+
+
+def origins(database: Database) -> list[str]:
+    """Return the origins of the company's sites."""
+    item = database.get_many(settings().config_table, [("SITE", "#")]).get(("SITE", "#"))
+    return list(item["origins"]) if item else []
 
 
 def put_short(database: Database, code: str, token: str, expires: datetime) -> None:
