@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.kernel.clock import Clock, SystemClock
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from chalicelib.identity_links.service import IdentityLinks
     from chalicelib.imports.service import Imports
     from chalicelib.kernel.each import Mapper
+    from chalicelib.lake.questions import Questions
     from chalicelib.line_accounts.service import LineAccounts
     from chalicelib.messages.service import Messages
     from chalicelib.orders.service import Orders
     from chalicelib.people.service import People
+    from chalicelib.ports.analyst import Analyst
     from chalicelib.ports.database import Database
     from chalicelib.ports.email import EmailSender
     from chalicelib.ports.files import Files
@@ -168,6 +171,13 @@ class World:
         return EventBridgeSchedules(self.settings.schedule_group, self.settings.ticks_function_arn, self.settings.schedule_role_arn)
 
     @cached_property
+    def analyst(self) -> Analyst:
+        """The lake, asked through its own function: DuckDB is in no other."""
+        from chalicelib.adapters.analyst import LambdaAnalyst
+
+        return LambdaAnalyst(f"enishi-{self.settings.stage}-lake-query")
+
+    @cached_property
     def each(self) -> Mapper:
         """How the calls of a batch are worked through."""
         from chalicelib.adapters.line import CALLS_AT_ONCE
@@ -286,11 +296,24 @@ class World:
         return WebhookLog(self.database, self.clock, self.settings.raw_event_days)
 
     @cached_property
+    def questions(self) -> Questions:
+        """The lake, asked in the process that has DuckDB; what it copies there outlives a call."""
+        from tempfile import gettempdir
+
+        from chalicelib.lake.audiences import Audiences
+        from chalicelib.lake.questions import Questions
+        from chalicelib.lake.reader import Reader
+
+        return Questions(Reader(self.files, Path(gettempdir()) / "enishi-lake"), Audiences(self.files))
+
+    @cached_property
     def segments(self) -> Segments:
         """Conditions."""
+        from chalicelib.segments.history import Histories
         from chalicelib.segments.service import Segments
 
-        return Segments(self.people, self.customers, self.database)
+        histories = Histories(self.orders, self.tracking, self.database, self.each_request)
+        return Segments(self.people, self.customers, histories, self.database)
 
     @cached_property
     def ledger(self) -> Ledger:

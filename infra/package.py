@@ -1,8 +1,9 @@
-"""Makes what is deployed: one template, one zip of the product, one layer of its dependencies; the same bytes every time.
+"""Makes what is deployed: one template, one zip of the product, two layers of dependencies; the same bytes every time.
 
 `python -m infra.package OUT` (or `make package`). Every function runs on python3.13 whatever Python packages it: the layer is
 installed by uv for that version and for Lambda's platform from wheels alone, so a package without a wheel is refused here
-in one sentence instead of missing in Lambda (Chalice prints a warning and goes on).
+in one sentence instead of missing in Lambda (Chalice prints a warning and goes on). The second layer holds what only the functions
+of the lake import (requirements-lake.txt); Chalice knows nothing of it, infra/resources.yaml gives it to them.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "sam.yaml"
 CODE = "deployment.zip"
 LAYER = "layer-deployment.zip"
+LAKE_LAYER = "layer-lake.zip"
 Report = Callable[[str], None]
 
 _PYTHON = RUNTIME.removeprefix("python")
@@ -38,7 +40,7 @@ _UNZIPPED_LIMIT = 250_000_000  # Lambda's limit of code and layers together
 # The services that chalicelib/adapters call; botocore describes 400 others in 27 MB of JSON.
 _SERVICES = {"dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sesv2", "sns", "sqs", "stepfunctions", "sts"}
 _NOT_SHIPPED = {"__pycache__", "tests", "test", "bin", "examples"}
-_VERSION = "1"  # part of every cache key: raise it when this file makes different bytes of the same input
+_VERSION = "2"  # part of every cache key: raise it when this file makes different bytes of the same input
 
 
 class PackageError(Exception):
@@ -57,7 +59,7 @@ def content_hash(root: Path = ROOT) -> str:
 def package(out: Path, *, root: Path = ROOT, layer: bool = True, report: Report = print) -> Path:
     """Write the bundle to `out` and return it. Raises PackageError.
 
-    layer: False puts a stub in the layer's place, for a local run whose functions use the virtual environment.
+    layer: False puts stubs in the layers' place, for a local run whose functions use the virtual environment.
     """
     out.mkdir(parents=True, exist_ok=True)
     with _temporary() as work:
@@ -65,10 +67,16 @@ def package(out: Path, *, root: Path = ROOT, layer: bool = True, report: Report 
         template = _checked(yaml.safe_load((work / "out" / TEMPLATE).read_text(encoding="utf-8")))
         _finish_code(work / "out" / CODE, out / CODE, compiled=layer, report=report)
         (out / TEMPLATE).write_text(dump_yaml(template), encoding="utf-8")
+    layers = {LAYER: "requirements.txt", LAKE_LAYER: "requirements-lake.txt"}
     if layer:
-        _make_layer(root / "requirements.txt", out / LAYER, report)
+        size = sum(_make_layer(root / requirements, out / name, report) for name, requirements in layers.items())
+        if size > _UNZIPPED_LIMIT:
+            raise PackageError(
+                f"レイヤーが合計 {size / 1e6:.0f} MB です（上限 250 MB）/ the layers are larger than Lambda's 250 MB."
+            )
     else:
-        _zip({"python/README": b"The functions use the virtual environment of the machine.\n"}, out / LAYER)
+        for name, requirements in layers.items():
+            _zip({f"python/{requirements}.README": b"The functions use the virtual environment of the machine.\n"}, out / name)
     return out
 
 
@@ -83,7 +91,8 @@ class _PlainDumper(yaml.SafeDumper):  # type: ignore[misc, unused-ignore]
 
 
 def _inputs(root: Path) -> Iterator[Path]:
-    named = [root / "app.py", root / "requirements.txt", root / ".chalice" / "config.json"]
+    requirements = [root / "requirements.txt", root / "requirements-lake.txt"]
+    named = [root / "app.py", *requirements, root / ".chalice" / "config.json"]
     trees = [*(root / "chalicelib").rglob("*"), *(root / "infra").rglob("*")]
     for path in sorted(set(named + trees)):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -143,7 +152,8 @@ def _checked(template: dict[str, Any]) -> dict[str, Any]:
     return template
 
 
-def _make_layer(requirements: Path, target: Path, report: Report) -> None:
+def _make_layer(requirements: Path, target: Path, report: Report) -> int:
+    """Write a layer and return its bytes unzipped."""
     started = time.monotonic()
     with _temporary() as work:
         site = work / "python"
@@ -151,13 +161,12 @@ def _make_layer(requirements: Path, target: Path, report: Report) -> None:
         _slim(site)
         _compile(work, report)
         size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
-        if size > _UNZIPPED_LIMIT:
-            raise PackageError(f"レイヤーが {size / 1e6:.0f} MB です（上限 250 MB）/ the layer is larger than Lambda's 250 MB.")
         _zip(_files(work), target)
     report(
-        f"  レイヤー / layer: {target.stat().st_size / 1e6:.1f} MB ({size / 1e6:.0f} MB 展開後 / unzipped, "
+        f"  レイヤー / layer {target.name}: {target.stat().st_size / 1e6:.1f} MB ({size / 1e6:.0f} MB 展開後 / unzipped, "
         f"{time.monotonic() - started:.1f} s)"
     )
+    return size
 
 
 def _install(requirements: Path, site: Path) -> None:

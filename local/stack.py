@@ -26,7 +26,7 @@ import boto3
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from infra.deploy import DeployError, Target, deploy
-from infra.package import CODE, LAYER, TEMPLATE, PackageError, content_hash, dump_yaml, package
+from infra.package import CODE, LAKE_LAYER, LAYER, TEMPLATE, PackageError, content_hash, dump_yaml, package
 from local.child import ROOT, Child, LocalError, wait_until_alive
 from local.clock import FileClock, set_clock
 from local.faults import VARIABLE
@@ -204,6 +204,7 @@ class LocalStack:
 
     def _new_host(self) -> Child:
         environment = {**_inherited(), **self._credentials(), **self._faults(), "ENISHI_APP_ROOT": str(self._app_root)}
+        environment["TMPDIR"] = str(self.data_dir / "tmp")  # the lake's copies: of this stack and no other
         arguments = [str(self.ports.host), str(self.clock_path)]
         return Child("Lambda host", "local.host", arguments, environment, self.data_dir / "logs" / "functions.log")
 
@@ -242,7 +243,7 @@ class LocalStack:
         if self._least_privilege:
             _allow_what_only_ministack_asks(template)
         (out / TEMPLATE).write_text(dump_yaml(template), encoding="utf-8")
-        for name in (CODE, LAYER):
+        for name in (CODE, LAYER, LAKE_LAYER):
             shutil.copyfile(bundle / name, out / name)
         return out
 

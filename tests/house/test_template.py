@@ -22,7 +22,7 @@ from local.stack import cached_bundle
 ROOT = Path(__file__).resolve().parents[2]
 QUEUES = {"events", "work", "mail"}
 TABLES = ("core", "timeline", "engine", "config")
-FUNCTIONS = {"api", "webhook-worker", "work-worker", "scenario-steps", "ticks", "feedback"}
+FUNCTIONS = {"api", "webhook-worker", "work-worker", "scenario-steps", "ticks", "feedback", "lake-query"}
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +60,13 @@ def test_nothing_is_left_of_the_placeholders(template: dict[str, Any]) -> None:
     assert "PLACEHOLDER" not in json.dumps(template)
 
 
-def test_every_function_has_a_fixed_name_the_runtime_and_the_layer(template: dict[str, Any]) -> None:
+def test_every_function_has_a_fixed_name_the_runtime_and_its_layers(template: dict[str, Any]) -> None:
     functions = resources(template, "AWS::Serverless::Function")
     assert {named(each["FunctionName"]).removeprefix("enishi-${Stage}-") for each in functions.values()} == FUNCTIONS
     assert {each["Runtime"] for each in functions.values()} == {RUNTIME}
-    assert all(each["Layers"] == [{"Ref": "ManagedLayer"}] for each in functions.values())
+    for each in functions.values():
+        own = [{"Ref": "LakeLayer"}] if "-lake-" in named(each["FunctionName"]) else []
+        assert each["Layers"] == [{"Ref": "ManagedLayer"}, *own]
 
 
 def test_every_function_has_a_role_of_its_own(template: dict[str, Any]) -> None:
@@ -95,6 +97,17 @@ def test_only_the_api_and_the_hourly_look_publish_machines_and_pass_their_role(t
         if "states:CreateStateMachine" in statement["Action"] or "MachineRole" in json.dumps(statement)
     }
     assert allowed == {"ApiRole", "TicksRole"}
+
+
+def test_who_asks_the_lake_sees_answers_and_its_function_sees_the_lake_alone(template: dict[str, Any]) -> None:
+    asked = {
+        action if isinstance(action, str) else tuple(action): json.dumps(each["Resource"])
+        for each in statements(resources(template, "AWS::IAM::Role")["LakeQueryRole"])
+        for action in [each["Action"]]
+    }
+    assert "/lake/*" in asked.pop("s3:GetObject")
+    assert "/lake/audience/*" in asked.pop("s3:PutObject")
+    assert set(asked) == {("logs:CreateLogStream", "logs:PutLogEvents"), "s3:ListBucket"}
 
 
 def test_every_queue_has_a_dead_letter_queue_and_outlasts_its_function(template: dict[str, Any]) -> None:

@@ -1,0 +1,119 @@
+"""What can be asked of the lake (ports/analyst.py); implements Analyst in the process that has DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chalicelib.kernel.clock import to_text
+from chalicelib.kernel.errors import TemporaryError
+from chalicelib.lake.audiences import Audiences, members_of
+from chalicelib.lake.reader import Lake, Reader
+from chalicelib.ports.analyst import from_wire
+
+# Of those on whom a channel is lost, why; the first that fits. BASE keeps no more than this.
+_LOST: Mapping[str, str] = {
+    "line": """CASE WHEN NOT EXISTS (SELECT 1 FROM "friend" f WHERE f."cid" = c."cid") THEN 'no_address'
+        WHEN NOT EXISTS (SELECT 1 FROM "friend" f WHERE f."cid" = c."cid" AND f."state" <> 'blocked') THEN 'blocked'
+        ELSE 'refused' END""",
+    "email": """CASE WHEN i."email" IS NULL THEN 'no_address' ELSE 'refused' END""",
+    "sms": """CASE WHEN i."phone" IS NULL THEN 'no_address' ELSE 'refused' END""",
+    "postal": """CASE WHEN i."address" IS NULL THEN 'no_address' ELSE 'refused' END""",
+}
+
+
+class Questions:
+    """Answers questions. What is broken on this machine is fetched again once before anybody hears of it."""
+
+    def __init__(self, reader: Reader, audiences: Audiences) -> None:
+        self._reader = reader
+        self._audiences = audiences
+        self._answers: Mapping[str, Callable[[Lake, Mapping[str, Any]], dict[str, Any]]] = {
+            "count": _count,
+            "counts": _counts,
+            "overlaps": _overlaps,
+            "channels": _channels,
+            "audience": self._audience,
+            "members": self._members,
+        }
+
+    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a question; see the port.
+
+        {"op": "count", "query", "sample": 5}          count, sample: so many of them, the same ones in the same lake
+        {"op": "counts", "queries": {name: query}}     counts: by name
+        {"op": "overlaps", "queries": {name: query}}   counts: by name; both: [name, name, how many fulfil both]
+        {"op": "channels", "query"}                    count; channels: by channel, `reachable` and those who are not by the reason
+        {"op": "audience", "audience_id", "query", "about": {…}}  count; kept under its id, the same for ever
+        {"op": "members", "audience_id", "after": 0, "most": 5000}  cids: those after a number, in order; empty at the end
+        """
+        import duckdb
+
+        try:
+            return self._ask(question)
+        except (duckdb.IOException, duckdb.InvalidInputException):
+            self._reader.forget()
+        try:
+            return self._ask(question)
+        except duckdb.IOException as error:
+            raise TemporaryError("the files of the lake cannot be read") from error
+
+    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        with self._reader.lake() as lake:
+            if lake is None:
+                return {"as_of": None, "generation": None}
+            answer = self._answers[question["op"]](lake, question)
+            at = lake.manifest.folded_at
+            return {**answer, "as_of": to_text(at) if at else None, "generation": lake.manifest.generation}
+
+    def _audience(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+        text, parameters = from_wire(question["query"])
+        return {"count": self._audiences.make(lake, question["audience_id"], text, parameters, question["about"])}
+
+    def _members(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+        cids = self._audiences.members(question["audience_id"], question["after"], question["most"], lake.manifest.erased)
+        return {"cids": cids}
+
+
+def _count(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+    text, parameters = from_wire(question["query"])
+    size = int(question.get("sample", 0))
+    few = f", min_by(cid, hash(cid), {size})" if size else ""
+    row = lake.connection.execute(f"SELECT count(*){few} FROM ({text})", parameters).fetchone()
+    count, sample = (row[0], row[1] if size else None) if row else (0, None)
+    return {"count": count, "sample": sample or []}
+
+
+def _counts(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+    return {"counts": {name: _count(lake, {"query": query})["count"] for name, query in question["queries"].items()}}
+
+
+def _overlaps(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+    sets = {name: members_of(lake, *from_wire(query)) for name, query in question["queries"].items()}
+    names = list(sets)
+    both = [
+        [one, other, sets[one].intersection_cardinality(sets[other])]
+        for place, one in enumerate(names)
+        for other in names[place + 1 :]
+    ]
+    return {"counts": {name: len(found) for name, found in sets.items()}, "both": both}
+
+
+def _channels(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+    text, parameters = from_wire(question["query"])
+    execute = lake.connection.execute
+    execute(f"CREATE OR REPLACE TEMP TABLE meant AS {text}", parameters)
+    try:
+        row = execute("SELECT count(*) FROM meant").fetchone()
+        found = {
+            channel: dict(
+                execute(
+                    f"""SELECT CASE WHEN c."{channel}_reachable" THEN 'reachable' ELSE {lost} END AS why, count(*)
+                    FROM meant JOIN "customer" c USING (cid) LEFT JOIN "identity" i USING (cid) GROUP BY why ORDER BY why"""
+                ).fetchall()
+            )
+            for channel, lost in _LOST.items()
+        }
+    finally:
+        execute("DROP TABLE meant")
+    return {"count": row[0] if row else 0, "channels": found}
