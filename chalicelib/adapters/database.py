@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from chalicelib.adapters.aws import client, translated
 from chalicelib.kernel.each import Mapper, in_turn
 from chalicelib.kernel.errors import PermanentError, TemporaryError
+from chalicelib.kernel.wire import plain, to_wire
 from chalicelib.ports.database import CONDITION_FAILED, DUPLICATE, Item, Statement
 
 _STATEMENTS = 25  # BatchExecuteStatement and BatchWriteItem take at most 25
@@ -23,51 +24,6 @@ _THROTTLED = {
     "TransactionConflict",
 }
 T = TypeVar("T")
-
-
-def to_wire(value: Any) -> dict[str, Any]:
-    """Return a value in DynamoDB's own form. An empty set cannot be stored and raises TypeError."""
-    match value:
-        case str():
-            return {"S": value}
-        case bool():
-            return {"BOOL": value}
-        case int() | float():
-            return {"N": repr(value)}
-        case None:
-            return {"NULL": True}
-        case list() | tuple():
-            return {"L": [to_wire(entry) for entry in value]}
-        case dict():
-            return {"M": {key: to_wire(entry) for key, entry in value.items()}}
-        case set() | frozenset() if value:
-            return {"SS": sorted(value)}
-        case _:
-            raise TypeError(f"DynamoDB cannot keep a {type(value).__name__}")
-
-
-def from_wire(wire: Mapping[str, Any]) -> Any:
-    """Return the plain value of DynamoDB's own form; whole numbers become int."""
-    ((kind, value),) = wire.items()
-    match kind:
-        case "S" | "BOOL" | "B":
-            return value
-        case "N":
-            return int(value) if value.lstrip("-").isdigit() else float(value)
-        case "NULL":
-            return None
-        case "L":
-            return [from_wire(entry) for entry in value]
-        case "M":
-            return {key: from_wire(entry) for key, entry in value.items()}
-        case "SS":
-            return set(value)
-        case _:
-            raise TypeError(f"unexpected attribute type {kind}")
-
-
-def _plain(item: Mapping[str, Mapping[str, Any]]) -> Item:
-    return {name: from_wire(value) for name, value in item.items()}
 
 
 class DynamoDatabase:
@@ -128,7 +84,7 @@ class DynamoDatabase:
         for attempt in range(8):
             with translated("BatchGetItem"):
                 answer = client("dynamodb").batch_get_item(RequestItems={table: {"Keys": todo, "ConsistentRead": True}})
-            found += [_plain(item) for item in answer["Responses"].get(table, [])]
+            found += [plain(item) for item in answer["Responses"].get(table, [])]
             todo = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
             if not todo:
                 return found
@@ -174,7 +130,7 @@ class DynamoDatabase:
                 arguments["Limit"] = limit - len(items)
             with translated("Query"):
                 answer = client("dynamodb").query(**arguments)
-            items += [_plain(item) for item in answer["Items"]]
+            items += [plain(item) for item in answer["Items"]]
             if "LastEvaluatedKey" not in answer or (limit and len(items) >= limit):
                 return items
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -186,7 +142,7 @@ class DynamoDatabase:
             with translated("Scan"):
                 answer = client("dynamodb").scan(**arguments)
             for item in answer["Items"]:
-                yield _plain(item)
+                yield plain(item)
             if "LastEvaluatedKey" not in answer:
                 return
             arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

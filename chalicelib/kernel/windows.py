@@ -13,6 +13,8 @@ from chalicelib.kernel.errors import InvalidError
 JST = ZoneInfo("Asia/Tokyo")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+# A day as people write it, and a clock time if they like.
+_DAY = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})(?:[T ](.+))?\Z")
 _DURATION = re.compile(r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?)?\Z")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(T.+)?\Z")
 _DAYS = "月火水木金土日"
@@ -22,6 +24,24 @@ _HHMM = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])\Z")
 def local_date(moment: datetime) -> date:
     """Return the Japanese calendar day of an instant."""
     return aware(moment).astimezone(JST).date()
+
+
+def day_of(value: object) -> date | None:
+    """Return the JST day that a text names: `2026-11-22`, `2026/11/22`, with or without a time; None when it names none.
+
+    A time without a zone is Japan's.
+    """
+    match = _DAY.match(value) if isinstance(value, str) else None
+    if match is None:
+        return None
+    try:
+        day = date(int(match[1]), int(match[2]), int(match[3]))
+        if match[4] is None:
+            return day
+        moment = datetime.fromisoformat(f"{day.isoformat()}T{match[4]}")
+        return day if moment.tzinfo is None else local_date(moment)
+    except ValueError:
+        return None
 
 
 def parse_duration(text: str) -> timedelta:

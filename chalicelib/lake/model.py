@@ -87,8 +87,8 @@ CHANGES: Mapping[str, Table] = {
         {
             "cid": "BIGINT", "id": "VARCHAR", "scenario": "VARCHAR", "version": "INTEGER", "status": "VARCHAR",
             "reason": "VARCHAR", "entered_at": "TIMESTAMP", "ended_at": "TIMESTAMP",
-            "sent": "STRUCT(node VARCHAR, at TIMESTAMP)[]",
-            "reactions": "STRUCT(node VARCHAR, link VARCHAR, evidence VARCHAR, at TIMESTAMP)[]",
+            "sent": 'STRUCT(node VARCHAR, "at" TIMESTAMP)[]',
+            "reactions": 'STRUCT(node VARCHAR, link VARCHAR, evidence VARCHAR, "at" TIMESTAMP)[]',
         },
     ),
     # in each table `MARK#n` / `#`: written by us, to see how far the streams have come

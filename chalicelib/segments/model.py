@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from calendar import isleap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from chalicelib.customers.model import (
 )
 from chalicelib.friends.model import Friend, from_item
 from chalicelib.kernel.ids import AccountKey, Cid
-from chalicelib.kernel.windows import local_date
+from chalicelib.kernel.windows import day_of, local_date
 from chalicelib.orders.model import STATS_SK, Order, PurchaseStats, stats_of
 from chalicelib.ports.database import Item
 from chalicelib.segments.rfm import frequency, monetary, recency
@@ -28,8 +27,6 @@ from chalicelib.tracking.model import ACTIVITY_SK, Activity, activity_of
 
 FRIEND_PREFIX = "FR#"
 KINDS = (PROFILE_SK, STATS_SK, TAGS_SK, ACTIVITY_SK)
-# A day as people write it, and a clock time if they like.
-_DAY = re.compile(r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})(?:[T ](.+))?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +84,17 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a person has done and been sent, as far as a condition asks for it; of all numbers that he has had."""
+    """What a person has done and been sent, of all numbers that he has had.
+
+    asked: what it was read for, in the words of segments.expression.asks; about anything else it says nothing.
+    """
 
     orders: tuple[Order, ...] = ()
     acts: tuple[Act, ...] = ()
     ways: tuple[Way, ...] = ()
     contacts: frozenset[Contact] = frozenset()
     reactions: tuple[Reaction, ...] = ()
+    asked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,24 +208,6 @@ class Person:
             case "activity.last":
                 moments = (self.activity.last_at, self.stats.last_at, self._moment("friend.since", account))
                 return max((moment for moment in moments if moment), default=None)
-        return None
-
-
-def day_of(value: object) -> date | None:
-    """Return the JST day that a text names: `2026-11-22`, `2026/11/22`, with or without a time; None when it names none.
-
-    A time without a zone is Japan's.
-    """
-    match = _DAY.match(value) if isinstance(value, str) else None
-    if match is None:
-        return None
-    try:
-        day = date(int(match[1]), int(match[2]), int(match[3]))
-        if match[4] is None:
-            return day
-        moment = datetime.fromisoformat(f"{day.isoformat()}T{match[4]}")
-        return day if moment.tzinfo is None else local_date(moment)
-    except ValueError:
         return None
 
 

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from chalicelib.adapters import aws
 from chalicelib.adapters import database as adapter
-from chalicelib.adapters.database import DynamoDatabase, from_wire, to_wire
+from chalicelib.adapters.database import DynamoDatabase
 from chalicelib.adapters.threads import Threads
 from chalicelib.kernel.errors import PermanentError, TemporaryError
+from chalicelib.kernel.wire import from_wire, to_wire
 from chalicelib.ports.database import CONDITION_FAILED, DUPLICATE, Statement
 
 TABLE = "enishi-test-core"
