@@ -51,7 +51,9 @@ class Questions:
 
         try:
             return self._ask(question)
-        except (duckdb.IOException, duckdb.InvalidInputException):
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
+            raise  # not the files' fault
+        except duckdb.Error:  # a damaged file shows in as many ways as it has parts
             self._reader.forget()
         try:
             return self._ask(question)
