@@ -36,7 +36,7 @@ from chalicelib.segments.expression import (
 from chalicelib.segments.model import Act, Contact, Person, Reaction, Run, Way, falls_on
 
 Predicate = Callable[[Person], bool]
-_STATUS = {"in": "active", "ever": "", "done": "done", "left": "exited"}  # scenarios.model.EnrollmentStatus
+STATUS = {"in": "active", "ever": "", "done": "done", "left": "exited"}  # scenarios.model.EnrollmentStatus
 
 
 def compile_predicate(expression: Expression, now: datetime, account: AccountKey | None = None) -> Predicate:
@@ -151,7 +151,7 @@ def _reacts(one: Reaction, what: Delivered, link: str, least: Evidence) -> bool:
 
 
 def _goes(way: Way, scenario_id: str, state: str, outcome: str) -> bool:
-    return way.scenario_id == scenario_id and _STATUS[state] in ("", way.status) and outcome in ("", way.reason)
+    return way.scenario_id == scenario_id and STATUS[state] in ("", way.status) and outcome in ("", way.reason)
 
 
 def _lies_between(value: object, low: float | None, high: float | None) -> bool:
