@@ -1,0 +1,277 @@
+"""A lake of made-up people, as large as wanted: the tables of chalicelib.lake.model.BASE as Parquet files, the same for the same seed.
+
+Everything is a function of a number and the seed (DuckDB's `hash`), so nothing is kept in Python and a month of events is made at a
+time. What tables tell twice agrees: purchases and their sums, acts and the day of the last one, friendships and who can be reached.
+Skewed as companies are: prefectures as they are peopled, few shops and products sell most, few people do most, half are silent.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chalicelib.lake.manifest import MANIFEST, Manifest, to_json
+from chalicelib.lake.model import BASE, LAKE
+from local.lake_places import CAPITALS, GIVEN, SURNAMES
+
+NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)  # noon in Japan
+_TODAY = "DATE '2026-11-22'"
+MONTHS = 13  # as long as the timeline keeps what people did
+TAGS, SHOPS, PRODUCTS, CATEGORIES, LINKS, CAMPAIGNS = 200, 80, 500, 20, 60, 13
+SCENARIOS = ("dormant90", "onboarding", "first_purchase")
+_ROW_GROUP = 122_880
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much to make. orders_each, events_each: of a customer, on average."""
+
+    customers: int = 1_000_000
+    orders_each: float = 3.0
+    events_each: float = 20.0
+    seed: int = 1
+
+
+def write_base(connection: Any, size: Size, folder: Path) -> dict[str, list[str]]:
+    """Write the tables of BASE below `folder` as files of a bucket; return their keys by table."""
+    maker = _Maker(connection, size, folder)
+    for table, query in maker.queries():
+        maker.write(table, query)
+    return maker.keys
+
+
+def write_lake(size: Size, folder: Path) -> Manifest:
+    """Write a whole lake below `folder`; return its manifest. Spills to a folder beside it what is larger than memory."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(dir=folder) as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
+        connection.execute("SET memory_limit = '2GB'")
+        keys = write_base(connection, size, folder)
+    manifest = Manifest(base={table: tuple(of) for table, of in keys.items()}, generation=1, folded_at=NOW)
+    (folder / MANIFEST).write_bytes(to_json(manifest))
+    return manifest
+
+
+def _u(number: str, salt: str) -> str:
+    """Return SQL of a number in [0, 1) that depends on an integer and the salt alone.
+
+    Not `hash(a, b)`: DuckDB mixes several arguments so that two salts would give numbers that know of each other.
+    """
+    return f"((hash(({number}) * 1048576 + {zlib.crc32(salt.encode()) % 1_048_576}) >> 11) / 9007199254740992.0)"
+
+
+def _one_of(number: str, salt: str, values: list[str]) -> str:
+    return f"({values!r})[1 + floor({_u(number, salt)} * {len(values)})::INTEGER]"
+
+
+def _zipf(number: str, salt: str, most: int) -> str:
+    """Return SQL of a number from 1 to `most`, the smaller the likelier: 1 is ln 2 / ln most."""
+    return f"floor(pow({most}, {_u(number, salt)}))::INTEGER"
+
+
+class _Maker:
+    def __init__(self, connection: Any, size: Size, folder: Path) -> None:
+        self._sql = connection
+        self._size = size
+        self._folder = folder
+        self.keys: dict[str, list[str]] = {table: [] for table in BASE}
+        self._sql.execute(f"CREATE OR REPLACE VIEW person AS {self._person()}")
+
+    def _u(self, number: str, salt: str) -> str:
+        return _u(number, f"{self._size.seed}|{salt}")
+
+    def write(self, table: str, query: str) -> None:
+        columns = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in BASE[table].columns.items())
+        order = ", ".join(f'"{name}"' for name in BASE[table].order)
+        key = f"{LAKE}base/{table}/made-{len(self.keys[table]):02}.parquet"
+        path = self._folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._sql.execute(
+            f"COPY (SELECT {columns} FROM ({query}) ORDER BY {order}) TO '{path}' "
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
+        )
+        self.keys[table].append(key)
+
+    def read(self, table: str) -> str:
+        """Return SQL that reads what was written of a table."""
+        return f"read_parquet({[str(self._folder / key) for key in self.keys[table]]!r})"
+
+    def queries(self) -> Iterator[tuple[str, str]]:
+        """Yield (table, SQL of its rows); each is to be written before the next is asked for, which may read it."""
+        yield "friend", self._friends()
+        yield "tag", self._tags()
+        yield "attribute", self._attributes()
+        yield "purchase", self._purchases()
+        for month in range(MONTHS):
+            yield "event", self._events(month)
+        yield "enrollment", self._enrollments()
+        yield "received", self._received()
+        yield "reaction", self._reactions()
+        yield "identity", self._identities()
+        yield "customer", self._customers()
+
+    def _person(self) -> str:
+        u = self._u
+        towns = [f"{place}|{town}" for place, shares in CAPITALS.items() for town, share in shares for _ in range(share)]
+        ages = (
+            f"(CASE WHEN {u('cid', 'young')} < 0.1 THEN 15 + 10 * {u('cid', 'age')} ELSE 22 + 55 * pow({u('cid', 'age')}, 1.4) END)"
+        )
+        return f"""
+        SELECT cid, string_split({_one_of("cid", f"{self._size.seed}|town", towns)}, '|') AS town,
+            {u("cid", "known")} < 0.8 AS known,
+            CASE WHEN {u("cid", "gender")} < 0.58 THEN 'female' WHEN {u("cid", "gender")} < 0.92 THEN 'male' END AS gender,
+            CASE WHEN {u("cid", "birthday")} < 0.85 THEN {_TODAY} - floor(365.25 * {ages})::INTEGER END AS birthday,
+            {u("cid", "email")} < 0.6 AS has_email, {u("cid", "phone")} < 0.5 AS has_phone, {u("cid", "address")} < 0.35 AS has_address,
+            -ln(1 - {u("cid", "lively")}) AS lively,
+            CASE WHEN {u("cid", "silent")} < 0.55 THEN 0 ELSE 1 + floor({MONTHS} * {u("cid", "since")})::INTEGER END AS silent_months,
+            30 + floor(1400 * pow({u("cid", "came")}, 1.3))::INTEGER AS came_days
+        FROM (SELECT range AS cid FROM range(1, {self._size.customers + 1}))"""
+
+    def _friends(self) -> str:
+        u = self._u
+        return f"""
+        SELECT account, cid, printf('U%016x%016x', hash(cid * 2 + n), hash(cid * 2 + n + 7)) AS line_user_id,
+            CASE WHEN {u("cid * 2 + n", "blocked")} < 0.18 THEN 'blocked' ELSE 'following' END AS state,
+            state = 'following' AND {u("cid", "refused line")} >= 0.02 AS reachable,
+            {_TODAY} - floor(came_days * {u("cid * 2 + n", "followed")})::INTEGER AS day,
+            {_one_of("cid", "given", GIVEN)} AS display_name, 'ja' AS language
+        FROM person, (VALUES ('main', 0, 0.9), ('outlet', 1, 0.25)) AS accounts(account, n, share)
+        WHERE {u("cid * 2 + n", "friend")} < share"""
+
+    def _tags(self) -> str:
+        number = f"floor(10 * {self._u('cid', 'tags')})::INTEGER"
+        rank = _zipf("cid * 16 + j", f"{self._size.seed}|tag", TAGS)
+        return f"""
+        SELECT printf('tag_%03d', unnest(list_distinct([{rank} FOR j IN range({number})]))) AS tag, cid FROM person"""
+
+    def _attributes(self) -> str:
+        u = self._u
+        ranks = ["gold"] * 5 + ["silver"] * 15 + ["regular"] * 80
+        return f"""
+        SELECT 'rank' AS name, cid, {_one_of("cid", "rank", ranks)} AS text, NULL AS number, NULL AS flag, NULL AS day
+        FROM person WHERE known
+        UNION ALL
+        SELECT 'points', cid, NULL, floor(20000 * pow({u("cid", "points")}, 4)), NULL, NULL FROM person WHERE known
+        UNION ALL
+        SELECT 'wedding', cid, strftime(d, '%Y-%m-%d'), NULL, NULL, d FROM
+            (SELECT cid, {_TODAY} - floor(9000 * {u("cid", "wedding")})::INTEGER AS d FROM person WHERE {u("cid", "married")} < 0.2)"""
+
+    def _purchases(self) -> str:
+        # A geometric number of orders. They lie evenly between the first and the last, so that their order is known at once.
+        u, mean = self._u, self._size.orders_each
+        scale = f"1 / ln(1 + 1 / {mean})"
+        rank = _zipf("(cid * 256 + j) * 4 + l", f"{self._size.seed}|product", PRODUCTS)
+        lines = f"[{rank} FOR l IN range(1 + floor(pow(3, pow({u('cid * 256 + j', 'lines')}, 3)) - 0.3)::INTEGER)]"
+        return f"""
+        WITH buyer AS (
+            SELECT cid, came_days, least(200, floor(-ln(1 - {u("cid", "orders")}) * {scale}))::INTEGER AS number,
+                30 * silent_months + came_days * pow({u("cid", "last order")}, 2) AS last_days FROM person),
+        ordered AS (
+            SELECT cid, number, came_days + last_days AS first_days, last_days, unnest(range(number)) AS j FROM buyer WHERE number > 0),
+        placed AS (
+            SELECT cid, j, printf('O%09d-%03d', cid, j) AS order_no, j = 0 AS is_first, j = number - 1 AS is_last,
+                TIMESTAMP '2026-11-22 02:00:00' - to_seconds(floor(86400 *
+                    (last_days + (first_days - last_days) * (number - 1 - j) / greatest(number - 1, 1)))) AS moment,
+                printf('shop_%02d', {_zipf("cid * 256 + j // 3", f"{self._size.seed}|shop", SHOPS)}) AS shop,
+                1 + ({u("cid * 256 + j", "quantity")} > 0.9)::INTEGER AS quantity, {lines} AS ranks FROM ordered),
+        priced AS (
+            SELECT *, list_sum([{_PRICE} FOR p IN ranks]) * quantity AS amount_yen FROM placed)
+        SELECT cid, order_no, line, (moment + INTERVAL 9 HOUR)::DATE AS day, moment AS "at", shop, amount_yen, printf('P%03d', p) AS product,
+            printf('C%02d', p % {CATEGORIES}) AS category, quantity, quantity * {_PRICE} AS yen, is_first, is_last
+        FROM (SELECT *, unnest(ranks) AS p, unnest(range(len(ranks))) AS line FROM priced)"""
+
+    def _events(self, month: int) -> str:
+        """Return what people did in the thirty days that ended `month` times thirty days ago."""
+        u = self._u
+        # 0.757 is the share of months in which nobody is silent, see `person`.
+        rate = self._size.events_each / MONTHS / 0.757
+        number = f"least(250, floor(lively * {rate} + {u(f'cid * 16 + {month}', 'number')}))::INTEGER"
+        n = f"((cid * 16 + {month}) * 256 + j)"
+        return f"""
+        WITH act AS (
+            SELECT cid, unnest(range({number})) AS j FROM person WHERE silent_months <= {month}),
+        done AS (
+            SELECT cid, {_one_of(n, f"{self._size.seed}|kind", _KINDS)} AS kind,
+                hash({n}) AS h, {_zipf(n, f"{self._size.seed}|which", LINKS)} AS which, {u(n, "evidence")} AS sure,
+                TIMESTAMP '2026-11-22 03:00:00' - to_milliseconds(floor(2592000000 * ({month} + {u(n, "at")}))::BIGINT) AS moment FROM act)
+        SELECT cid, strftime(moment, 'EV#%Y-%m-%dT%H:%M:%S.%gZ#') || printf('%016x', h) AS id, kind, (moment + INTERVAL 9 HOUR)::DATE AS day, moment AS "at",
+            CASE WHEN kind = 'survey_answered' THEN printf('survey_%d', which % 5) WHEN kind = 'custom' THEN printf('game_%d', which % 7)
+                WHEN kind = 'visited' THEN printf('/page/%d', which) END AS name,
+            CASE WHEN kind IN ('message', 'postback', 'video', 'followed') THEN 'main' END AS account,
+            CASE WHEN kind NOT IN ('clicked', 'email_opened') THEN NULL
+                WHEN which % 4 = 0 THEN 'scn|' || {list(SCENARIOS)!r}[1 + which // 4 % 3] || '|send_a'
+                ELSE printf('cmp|cmp_%02d', {CAMPAIGNS - 1} - {month}) END AS source,
+            CASE WHEN kind = 'clicked' THEN printf('link_%03d', which) END AS link,
+            CASE kind WHEN 'clicked' THEN CASE WHEN sure < 0.8 THEN 'B' ELSE 'C' END WHEN 'email_opened' THEN 'C' END AS evidence,
+            CASE WHEN kind = 'survey_answered' THEN MAP {{'q1': ['yes', 'no', 'perhaps'][1 + which % 3], 'q2': (which % 5)::VARCHAR}}
+                WHEN kind = 'reservation_made' THEN MAP {{'shop': printf('shop_%02d', which % {SHOPS})}} END AS data
+        FROM done"""
+
+    def _enrollments(self) -> str:
+        u = self._u
+        return f"""
+        SELECT cid, printf('ENR#%s#', scenario) AS id, scenario, 1 AS version,
+            CASE WHEN fate < 0.2 THEN 'active' WHEN fate < 0.85 THEN 'done' ELSE 'exited' END AS status,
+            CASE WHEN fate < 0.2 THEN NULL WHEN fate < 0.5 THEN 'reactivated' WHEN fate < 0.85 THEN 'fallback'
+                WHEN fate < 0.93 THEN 'goal' ELSE 'blocked' END AS reason,
+            TIMESTAMP '2026-11-21 01:00:00' - to_days(floor(365 * {u("cid * 4 + n", "entered")})::INTEGER) AS entered_at,
+            CASE WHEN fate >= 0.2 THEN entered_at + INTERVAL 9 DAY END AS ended_at
+        FROM (SELECT cid, n, {list(SCENARIOS)!r}[n] AS scenario, {u("cid * 4 + n", "fate")} AS fate
+            FROM person, (SELECT unnest([1, 2, 3]) AS n) WHERE {u("cid * 4 + n", "enrolled")} < 0.2)"""
+
+    def _received(self) -> str:
+        return f"""
+        SELECT 'cmp' AS kind, printf('cmp_%02d', n) AS id, '' AS node, cid,
+            TIMESTAMP '2026-11-21 03:00:00' - to_days(({CAMPAIGNS} - n::INTEGER) * 30) AS "at"
+        FROM person, (SELECT range AS n FROM range({CAMPAIGNS})) WHERE {self._u(f"cid * {CAMPAIGNS} + n", "recipient")} < 0.4
+        UNION ALL
+        SELECT 'scn', scenario, 'send_a', cid, entered_at FROM {self.read("enrollment")}"""
+
+    def _reactions(self) -> str:
+        return f"""
+        SELECT split_part(source, '|', 1) AS kind, split_part(source, '|', 2) AS id, split_part(source, '|', 3) AS node, cid, link,
+            evidence, "at"
+        FROM (SELECT source, cid, coalesce(link, '') AS link, evidence, max("at") AS "at" FROM {self.read("event")}
+            WHERE source IS NOT NULL GROUP BY ALL)"""
+
+    def _identities(self) -> str:
+        name = f"{_one_of('cid', 'surname', SURNAMES)} || ' ' || {_one_of('cid', 'given', GIVEN)}"
+        return f"""
+        SELECT cid, CASE WHEN known THEN printf('M%09d', cid) END AS member_no, CASE WHEN known THEN {name} END AS name,
+            NULL AS name_kana, CASE WHEN has_email THEN printf('p%d@example.com', cid) END AS email,
+            CASE WHEN has_phone THEN printf('+8190%08d', cid) END AS phone,
+            CASE WHEN has_address THEN printf('%07d', hash(cid) % 10000000) END AS postal_code,
+            CASE WHEN has_address THEN printf('%d-%d', 1 + cid % 9, 1 + cid % 31) END AS address, NULL AS building
+        FROM person"""
+
+    def _customers(self) -> str:
+        u = self._u
+        return f"""
+        WITH bought AS (
+            SELECT cid, count(DISTINCT order_no) AS count, sum(yen) AS total_yen, min(day) AS first_day, max(day) AS last_day
+            FROM {self.read("purchase")} GROUP BY cid),
+        acted AS (
+            SELECT cid, max(day) AS acted_day FROM {self.read("event")}
+            WHERE kind NOT IN ('email_opened', 'reservation_cancelled') AND evidence IS DISTINCT FROM 'C' GROUP BY cid),
+        friend AS (
+            SELECT cid, bool_or(reachable) AS line_reachable, arg_min(day, account) FILTER (reachable) AS friend_day
+            FROM {self.read("friend")} GROUP BY cid)
+        SELECT cid, known, known AND line_reachable IS NOT NULL AS linked, gender, birthday, town[1] AS prefecture, town[2] AS city,
+            coalesce(line_reachable, false) AS line_reachable, has_email AND {u("cid", "no email")} >= 0.05 AS email_reachable,
+            has_phone AND {u("cid", "no sms")} >= 0.03 AS sms_reachable, has_address AND known AS postal_reachable,
+            coalesce(count, 0) AS count, coalesce(total_yen, 0) AS total_yen, first_day, last_day, friend_day, acted_day,
+            greatest(acted_day, last_day, friend_day) AS activity_day
+        FROM person LEFT JOIN bought USING (cid) LEFT JOIN acted USING (cid) LEFT JOIN friend USING (cid)"""
+
+
+_PRICE = "(500 + 10 * (hash(p) % 1500)::INTEGER)"
+_SHARES = {
+    "message": 32, "clicked": 15, "email_opened": 15, "visited": 22, "postback": 5, "video": 2, "custom": 3, "survey_answered": 3,
+    "reservation_made": 2, "followed": 1,
+}  # fmt: skip
+_KINDS = [kind for kind, share in _SHARES.items() for _ in range(share)]
