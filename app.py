@@ -4,7 +4,7 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from chalicelib.entrypoints import guard, identity_callback, line_webhook, public, public_site
+from chalicelib.entrypoints import guard, identity_callback, line_webhook, public, public_hooks, public_site
 from chalicelib.entrypoints.admin_api import routes as admin_api
 from chalicelib.wiring import world
 
@@ -13,6 +13,7 @@ app.api.binary_types = []  # everything is text; a binary type would hang on the
 guard.watch(app)
 app.register_blueprint(line_webhook.routes)
 app.register_blueprint(public.routes)
+app.register_blueprint(public_hooks.routes)
 app.register_blueprint(public_site.routes)
 app.register_blueprint(identity_callback.routes)
 app.register_blueprint(admin_api.blueprint)
@@ -55,6 +56,14 @@ def ticks(event: Any, context: Any) -> Any:
 def feedback(event: Any, context: Any) -> Any:
     """SQS: what SES tells about our e-mail, through SNS."""
     from chalicelib.entrypoints import feedback as door
+
+    return door.handle(event, world())
+
+
+@app.lambda_function(name="lake_feeder")
+def lake_feeder(event: Any, context: Any) -> Any:
+    """DynamoDB streams: what changed, for the lake."""
+    from chalicelib.entrypoints import lake_feeder as door
 
     return door.handle(event, world())
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.identity_links.service import IdentityLinks
     from chalicelib.imports.service import Imports
     from chalicelib.kernel.each import Mapper
+    from chalicelib.lake.feed import Feeder
     from chalicelib.lake.questions import Questions
     from chalicelib.line_accounts.service import LineAccounts
     from chalicelib.messages.service import Messages
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.service import Scenarios
     from chalicelib.scenarios.upkeep import Upkeep
     from chalicelib.segments.service import Segments
+    from chalicelib.sources.service import Sources
     from chalicelib.staff.service import Staff
     from chalicelib.tags.service import Tags
     from chalicelib.tracking.service import Tracking
@@ -145,14 +147,22 @@ class World:
 
         return SqsQueue(self.settings.mail_queue_url)
 
+    @cached_property
+    def lake_dead(self) -> Queue:
+        """Where records go that the lake cannot read."""
+        from chalicelib.adapters.queues import SqsQueue
+
+        return SqsQueue(self.settings.lake_dead_url)
+
     def dead_letters(self, queue: str) -> DeadLetters:
-        """What the `events`, the `work` or the `mail` queue gave up."""
+        """What the `events`, the `work` or the `mail` queue gave up, and what did not get into the `lake`."""
         from chalicelib.adapters.queues import SqsQueue
 
         urls = {
             "events": self.settings.events_dead_url,
             "work": self.settings.work_dead_url,
             "mail": self.settings.mail_dead_url,
+            "lake": self.settings.lake_dead_url,
         }
         return SqsQueue(urls[queue])
 
@@ -228,7 +238,7 @@ class World:
         """Friends."""
         from chalicelib.friends.service import Friends
 
-        return Friends(self.people, self.line_accounts, self.line, self.clock)
+        return Friends(self.people, self.line_accounts, self.line, self.clock, self.database)
 
     @cached_property
     def customers(self) -> Customers:
@@ -294,6 +304,15 @@ class World:
         from chalicelib.webhook_log.service import WebhookLog
 
         return WebhookLog(self.database, self.clock, self.settings.raw_event_days)
+
+    @cached_property
+    def lake_feeder(self) -> Feeder:
+        """From the tables' streams into the lake."""
+        from chalicelib.lake.feed import Feeder
+
+        config = self.settings
+        tables = {config.core_table: "core", config.timeline_table: "timeline", config.engine_table: "engine"}
+        return Feeder(self.files, self.lake_dead, tables)
 
     @cached_property
     def questions(self) -> Questions:
@@ -379,6 +398,13 @@ class World:
         from chalicelib.delivery.answers import Answers
 
         return Answers(self.ledger, self.line, self.line_accounts, self.identity_links, self.friends, self.clock)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Systems that report."""
+        from chalicelib.sources.service import Sources
+
+        return Sources(self.customers, self.orders, self.database, self.secrets, self.clock)
 
     @cached_property
     def campaigns(self) -> Campaigns:

@@ -6,8 +6,6 @@ frozen batch and holds nobody up: the reconciler makes it again.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import secrets as random
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from datetime import datetime, timedelta
 from chalicelib.delivery.model import Call
 from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import InvalidError, NotFoundError, PermanentError, TemporaryError
+from chalicelib.kernel.signing import timed_signature
 from chalicelib.messages.model import canonical
 from chalicelib.observability import count, warning
 from chalicelib.ports.database import Database, Item, Statement
@@ -147,8 +146,7 @@ class Hooks:
 def signature(secret: str, content: bytes, now: datetime) -> dict[str, str]:
     """Return the headers that prove a call and its moment: hex(HMAC-SHA256(secret, timestamp.body)), seconds since 1970."""
     stamp = str(int(now.timestamp()))
-    proof = hmac.new(secret.encode(), f"{stamp}.".encode() + content, hashlib.sha256).hexdigest()
-    return {"Enishi-Timestamp": stamp, "Enishi-Signature": f"v1={proof}"}
+    return {"Enishi-Timestamp": stamp, "Enishi-Signature": timed_signature(secret, stamp, content)}
 
 
 def _secret_of(hook_id: str) -> str:

@@ -18,7 +18,7 @@ _WORDS = {
     415: ("api.content_type_unknown", "Content-Type は application/json にしてください。", "Send Content-Type: application/json."),
     500: ("api.failed", "処理中に問題が起きました。もう一度お試しください。", "Something went wrong; try again."),
 }
-_MACHINES = ("/v1/", "/webhook/", "/health")
+_MACHINES = ("/v1/", "/webhook/", "/hooks/", "/site/", "/health")
 
 
 def watch(app: Chalice) -> None:

@@ -24,6 +24,7 @@ SCOPES = (
     "orders:read", "orders:write",
     "scenarios:read", "scenarios:write",
     "segments:read", "segments:write",
+    "sources:read", "sources:write",
     "tags:read", "tags:write",
     "templates:read", "templates:write",
     "tracking:read", "tracking:write",

@@ -13,7 +13,7 @@ from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoin
 from chalicelib.friends.model import Friend
 from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, customer_id, parse_customer_id
-from chalicelib.orders.model import Order
+from chalicelib.orders.model import Line, Order
 from chalicelib.reactions import react
 
 Scalar = str | int | float | bool
@@ -188,15 +188,42 @@ def set_consent(call: Call[ConsentBody]) -> None:
     react(facts, call.world)
 
 
+_Yen = Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]  # negative: goods taken back
+
+
+class LineBody(Body, kw_only=True):
+    """One product of an order. yen: of the whole line."""
+
+    product: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    category: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    quantity: Annotated[int, msgspec.Meta(ge=-(10**6), le=10**6)] = 1
+    yen: _Yen = 0
+
+
 class OrderBody(Body, kw_only=True):
-    """A purchase."""
+    """A purchase. lines: its products with what else is known of them; or `products` alone."""
 
     order_no: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,64}$")]
     member_no: str
     ordered_at: datetime
-    amount_yen: Annotated[int, msgspec.Meta(ge=-(10**12), le=10**12)]  # negative: goods taken back
+    amount_yen: _Yen
     products: list[Annotated[str, msgspec.Meta(min_length=1, max_length=100)]] = []
+    lines: Annotated[list[LineBody], msgspec.Meta(max_length=200)] = []
     shop: str = ""
+
+    def order_lines(self) -> tuple[Line, ...]:
+        """Return the lines that are told."""
+        told = tuple(Line(line.product, line.category, line.quantity, line.yen) for line in self.lines)
+        return told or tuple(Line(product) for product in dict.fromkeys(self.products))
+
+
+class LineView(View, kw_only=True):
+    """One product of an order."""
+
+    product: str
+    category: str
+    quantity: int
+    yen: int
 
 
 class OrderView(View, kw_only=True):
@@ -206,6 +233,7 @@ class OrderView(View, kw_only=True):
     ordered_at: datetime
     amount_yen: int
     products: list[str]
+    lines: list[LineView]
     shop: str
 
 
@@ -232,7 +260,7 @@ def take_order(call: Call[OrderBody]) -> OrderTaken:
     given = call.body
     instant(given.ordered_at, InvalidError("order.time_malformed", field="ordered_at"))
     customer = call.world.customers.by_member_no(clean("member_no", given.member_no) or "-")
-    order = Order(given.order_no, customer.cid, given.ordered_at, given.amount_yen, tuple(given.products), given.shop)
+    order = Order(given.order_no, customer.cid, given.ordered_at, given.amount_yen, (), given.shop, given.order_lines())
     facts, strangers = call.world.orders.take([order])
     if strangers:
         raise InvalidError("order.of_another_customer")
@@ -253,6 +281,9 @@ def list_orders(call: Call[None]) -> OrderList:
                 ordered_at=order.at,
                 amount_yen=order.amount_yen,
                 products=list(order.products),
+                lines=[
+                    LineView(product=one.product, category=one.category, quantity=one.quantity, yen=one.yen) for one in order.lines
+                ],
                 shop=order.shop,
             )
             for order in orders

@@ -15,6 +15,7 @@ from chalicelib.entrypoints.problems import problem_of
 from chalicelib.kernel.errors import DomainError, InvalidError
 from chalicelib.kernel.facts import Occurred
 from chalicelib.kernel.ids import Cid, customer_id, parse_customer_id
+from chalicelib.wiring import World
 
 _MOST = 100
 _AT_ONCE = 10  # of one message to the worker: its reactions must come to an end within a function's time
@@ -29,7 +30,7 @@ class EventBody(Body, kw_only=True):
     """
 
     event: Literal[
-        "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled", "custom"
+        "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled", "visited", "custom"
     ]  # fmt: skip
     event_id: Annotated[str, msgspec.Meta(pattern="^[!-~]+$", max_length=64)]
     name: Name = ""
@@ -78,7 +79,7 @@ class EventOutcomes(View, kw_only=True):
 )  # fmt: skip
 def report_event(call: Call[EventBody]) -> EventTaken:
     """Report an event."""
-    (outcome,) = _take(call, [call.body])
+    (outcome,) = take_events(call.world, [call.body])
     if isinstance(outcome, DomainError):
         raise outcome
     return EventTaken(event_id=call.body.event_id, customer_id=customer_id(outcome))
@@ -96,17 +97,17 @@ def report_events(call: Call[EventList]) -> EventOutcomes:
             EventOutcome(event_id=event.event_id, problem=problem_of(outcome))
             if isinstance(outcome, DomainError)
             else EventOutcome(event_id=event.event_id, customer_id=customer_id(outcome))
-            for event, outcome in zip(given, _take(call, given), strict=True)
+            for event, outcome in zip(given, take_events(call.world, given), strict=True)
         ]
     )
 
 
-def _take(call: Call[Any], events: list[EventBody]) -> list[Cid | DomainError]:
+def take_events(here: World, events: list[EventBody]) -> list[Cid | DomainError]:
     """Keep events and hand them over to the worker; return whom each concerns, or why it was not taken."""
-    facts = [_fact(call, event) for event in events]
+    facts = [_fact(here, event) for event in events]
     good = {fact.fact_id: fact for fact in reversed(facts) if isinstance(fact, Occurred)}
-    kept = {fact.fact_id: fact for fact in call.world.tracking.keep_occurrences(list(good.values()))}
-    living = call.world.customers.living(fact.cid for fact in kept.values())
+    kept = {fact.fact_id: fact for fact in here.tracking.keep_occurrences(list(good.values()))}
+    living = here.customers.living(fact.cid for fact in kept.values())
     outcomes: list[Cid | DomainError] = []
     for fact in facts:
         if isinstance(fact, DomainError):
@@ -121,7 +122,7 @@ def _take(call: Call[Any], events: list[EventBody]) -> list[Cid | DomainError]:
         if isinstance(fact, Occurred) and isinstance(outcome, int)
     )
     for part in _parts(list(taken)):
-        call.world.events.put(json.dumps({"fact_ids": part}), {"kind": "occurred"})
+        here.events.put(json.dumps({"fact_ids": part}), {"kind": "occurred"})
     return outcomes
 
 
@@ -130,9 +131,9 @@ def _parts(fact_ids: list[str]) -> Iterator[list[str]]:
         yield fact_ids[start : start + _AT_ONCE]
 
 
-def _fact(call: Call[Any], given: EventBody) -> Occurred | DomainError:
+def _fact(here: World, given: EventBody) -> Occurred | DomainError:
     try:
-        now = call.world.clock.now()
+        now = here.clock.now()
         if given.event == "custom" and not given.name:
             raise InvalidError("event.name_missing")
         refusal = InvalidError("event.time_malformed", days=_OLDEST.days)
@@ -140,17 +141,17 @@ def _fact(call: Call[Any], given: EventBody) -> Occurred | DomainError:
         if not now - _OLDEST <= at <= now + _EARLY:
             raise refusal
         return Occurred(
-            fact_id=f"{given.event}|{given.event_id}", cid=_person(call, given), at=at, event=given.event, name=given.name,
+            fact_id=f"{given.event}|{given.event_id}", cid=_person(here, given), at=at, event=given.event, name=given.name,
             data=given.data,
         )  # fmt: skip
     except DomainError as error:
         return error
 
 
-def _person(call: Call[Any], given: EventBody) -> Cid:
+def _person(here: World, given: EventBody) -> Cid:
     if bool(given.member_no) == bool(given.customer_id):
         raise InvalidError("event.person_missing")
-    customers = call.world.customers
+    customers = here.customers
     if given.member_no:
         return customers.by_member_no(clean("member_no", given.member_no) or "-").cid
     return customers.get(parse_customer_id(given.customer_id) or Cid(0)).cid

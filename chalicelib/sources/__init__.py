@@ -1,0 +1,1 @@
+"""Systems that report orders to us by signed webhooks: shops, tills."""
