@@ -35,6 +35,7 @@ class Settings:
     work_dead_url: str
     mail_queue_url: str
     mail_dead_url: str
+    lake_dead_url: str
     machine_role_arn: str
     machine_arn_prefix: str
     steps_function_arn: str

@@ -24,7 +24,8 @@ from local.faults import VARIABLE, Mortality, fault_file
 
 _ERROR_CHARACTERS = 200  # MiniStack keeps 512 bytes of a failing answer; the type must be among them
 _REST_ENTRY = "app.app"
-_DOORS = ("feedback", "scenario_steps", "webhook_worker", "workers")  # which app.py imports when they are first called
+# Which app.py imports when they are first called.
+_DOORS = ("feedback", "lake_feeder", "scenario_steps", "webhook_worker", "workers")
 _LOOK_SECONDS = 0.1
 
 

@@ -24,6 +24,7 @@ _NAMES = {
     "WORK_DEAD_URL": "https://sqs.test/work-dead",
     "MAIL_QUEUE_URL": "https://sqs.test/mail",
     "MAIL_DEAD_URL": "https://sqs.test/mail-dead",
+    "LAKE_DEAD_URL": "https://sqs.test/lake-dead",
     "MACHINE_ROLE_ARN": "arn:aws:iam::000000000000:role/machine",
     "MACHINE_ARN_PREFIX": "arn:aws:states:ap-northeast-1:000000000000:stateMachine:",
     "STEPS_FUNCTION_ARN": "arn:aws:lambda:ap-northeast-1:000000000000:function:steps",

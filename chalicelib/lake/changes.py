@@ -26,7 +26,7 @@ Change = tuple[str, Row]  # the kind, and a row of CHANGES[kind]
 # What reading an item that no room of ours has written may raise.
 UNREADABLE = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 _EXPIRY = "dynamodb.amazonaws.com"  # who deletes items that have expired (DynamoDB guide, "DynamoDB Streams and TTL")
-_VERSION_DIGITS = 40  # a sequence number has at most forty (DynamoDB Streams API reference, StreamRecord)
+VERSION_DIGITS = 40  # a sequence number has at most forty (DynamoDB Streams API reference, StreamRecord)
 _LIMITS = {"INTEGER": 2**31, "BIGINT": 2**63}
 _PROFILE_TEXTS = (
     "member_no", "name", "name_kana", "email", "phone", "postal_code", "prefecture", "city", "address", "building", "gender",
@@ -59,7 +59,7 @@ def change_of(table: str, record: Mapping[str, Any]) -> Change | None:
     at = _second(int(stream["ApproximateCreationDateTime"]))
     if kind == "recipient" and not gone:
         row["at_instant"] = at
-    row["v"] = stream["SequenceNumber"].zfill(_VERSION_DIGITS)
+    row["v"] = stream["SequenceNumber"].zfill(VERSION_DIGITS)
     row["at"] = at
     row["gone"] = gone
     return kind, row
@@ -125,6 +125,10 @@ def _instant(text: str) -> str:
     return from_text(text).replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
+def _cid(item: Item) -> int:
+    return _whole(int(cid_of(item["pk"])), "BIGINT")
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
@@ -158,7 +162,7 @@ def _instants(row: Row, item: Item, names: Iterable[str]) -> Row:
 
 def _profile(item: Item) -> Row:
     """Read customers.table, and the mark of people.table on who has become part of another."""
-    row = _texts({"cid": cid_of(item["pk"])}, item, _PROFILE_TEXTS)
+    row = _texts({"cid": _cid(item)}, item, _PROFILE_TEXTS)
     _instants(row, item, ("created_at",))
     if item.get("birthday"):
         row["birthday"] = date.fromisoformat(item["birthday"]).isoformat()
@@ -192,21 +196,21 @@ def _attribute(name: str, value: Any) -> Row | None:
 
 
 def _stats(item: Item) -> Row:
-    row: Row = {"cid": cid_of(item["pk"]), "count": _whole(item.get("count", 0))}
+    row: Row = {"cid": _cid(item), "count": _whole(item.get("count", 0))}
     row["total_yen"] = _whole(item.get("total_yen", 0), "BIGINT")
     return _texts(_instants(row, item, ("first_at", "last_at")), item, ("first_no",))
 
 
 def _activity(item: Item) -> Row:
-    return _instants({"cid": cid_of(item["pk"])}, item, ("last_at",))
+    return _instants({"cid": _cid(item)}, item, ("last_at",))
 
 
 def _tags(item: Item) -> Row:
-    return {"cid": cid_of(item["pk"]), "tags": sorted(tags_of({item["sk"]: item}))}
+    return {"cid": _cid(item), "tags": sorted(tags_of({item["sk"]: item}))}
 
 
 def _friend(item: Item) -> Row:
-    row = {"account": item["sk"].removeprefix(_FRIEND), "cid": cid_of(item["pk"])}
+    row = {"account": item["sk"].removeprefix(_FRIEND), "cid": _cid(item)}
     row["since_at"] = _instant(item.get("state_at") or item["first_seen_at"])
     return _texts(row, item, ("line_user_id", "state", "display_name", "language"))
 
@@ -221,7 +225,7 @@ def _suppressed(item: Item) -> Row:
 
 def _purchase(item: Item) -> Row:
     """Read orders.table: lines where it has any, else its products, one of each."""
-    row = {"cid": cid_of(item["pk"]), "order_no": _text(item["order_no"]), "at_instant": _instant(item["at"])}
+    row = {"cid": _cid(item), "order_no": _text(item["order_no"]), "at_instant": _instant(item["at"])}
     row["amount_yen"] = _whole(item["amount_yen"], "BIGINT")
     lines = item.get("lines") or [[product] for product in item["products"]]
     row["lines"] = [_line(*line) for line in lines]
@@ -235,7 +239,7 @@ def _line(product: str, category: str = "", quantity: int = 1, yen: int = 0) -> 
 
 def _event(item: Item) -> Row:
     """Read what reactions note by tracking.table."""
-    row = {"cid": cid_of(item["pk"]), "id": item["sk"], "kind": _text(item["kind"]), "at_instant": _instant(item["at"])}
+    row = {"cid": _cid(item), "id": item["sk"], "kind": _text(item["kind"]), "at_instant": _instant(item["at"])}
     _texts(row, item, ("name", "account", "source", "evidence"))
     _texts(row, {"link": item.get("link_id")}, ("link",))
     data = item.get("data")
@@ -253,7 +257,7 @@ def _enrollment(item: Item) -> Row:
     sk = item["sk"]
     if sk.startswith(_HISTORY):
         sk = sk.removeprefix(_HISTORY).rpartition("#")[0]
-    row = {"cid": cid_of(item["pk"]), "id": f"{sk}#{run:05d}", "version": _whole(item["version"])}
+    row = {"cid": _cid(item), "id": f"{sk}#{run:05d}", "version": _whole(item["version"])}
     _texts(row, item, ("scenario", "status", "reason"))
     _instants(row, item, ("entered_at", "ended_at"))
     row["sent"] = [{"node": node, "at": at} for node, at in _sends(item["path"]).items()]
@@ -289,7 +293,7 @@ def _recipient(item: Item) -> Row | None:
 
 
 def _mark(item: Item) -> Row:
-    return {"number": int(item["pk"].removeprefix("MARK#")), "asked_at": _instant(item["asked_at"])}
+    return {"number": _whole(int(item["pk"].removeprefix("MARK#"))), "asked_at": _instant(item["asked_at"])}
 
 
 _CORE = {"P": "profile", "S": "stats", "A": "activity", "T": "tags"}

@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from chalicelib.lake.changes import Row
 from chalicelib.lake.model import CHANGE_COLUMNS, CHANGES, LAKE, Columns
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 PREFIX = f"{LAKE}delta/"
 
@@ -34,18 +39,23 @@ def write_rows(kind: str, rows: Iterable[Row], path: Path) -> None:
 
     Raises duckdb.Error for a value that is not of its column's type.
     """
-    import duckdb
-
     columns = columns_of(kind)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder, duckdb.connect() as database:
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, _database().cursor() as database:
         lines = Path(folder) / "rows.ndjson"
         with lines.open("wb") as file:
             file.writelines(msgspec.json.encode(row) + b"\n" for row in rows)
         given = ", ".join(f"'{name}': '{type_}'" for name, type_ in columns.items())
         names = ", ".join(f'"{name}"' for name in columns)
-        database.execute("SET threads = 1")
         database.execute(
             f"COPY (SELECT {names} FROM read_json($rows, format = 'newline_delimited', columns = {{{given}}})) "
             "TO $path (FORMAT parquet, COMPRESSION zstd)",
             {"rows": str(lines), "path": str(path)},
         )
+
+
+@lru_cache(maxsize=1)
+def _database() -> DuckDBPyConnection:
+    """Return the process's own database, which holds nothing: to make one takes ten times as long as a small file does."""
+    import duckdb
+
+    return duckdb.connect(config={"threads": 1})

@@ -22,7 +22,7 @@ from local.stack import cached_bundle
 ROOT = Path(__file__).resolve().parents[2]
 QUEUES = {"events", "work", "mail"}
 TABLES = ("core", "timeline", "engine", "config")
-FUNCTIONS = {"api", "webhook-worker", "work-worker", "scenario-steps", "ticks", "feedback", "lake-query"}
+FUNCTIONS = {"api", "webhook-worker", "work-worker", "scenario-steps", "ticks", "feedback", "lake-feeder", "lake-query"}
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +110,23 @@ def test_who_asks_the_lake_sees_answers_and_its_function_sees_the_lake_alone(tem
     assert set(asked) == {("logs:CreateLogStream", "logs:PutLogEvents"), "s3:ListBucket"}
 
 
+def test_the_feeder_reads_every_stream_and_may_only_add_to_the_lake(template: dict[str, Any]) -> None:
+    events = resources(template, "AWS::Serverless::Function")["LakeFeeder"]["Events"]
+    assert {each["Properties"]["Stream"]["Fn::GetAtt"][0] for each in events.values()} == {
+        "CoreTable", "TimelineTable", "EngineTable",
+    }  # fmt: skip
+    for each in events.values():
+        assert each["Properties"]["MaximumRecordAgeInSeconds"] < 24 * 3600  # given up while the stream still holds it, and told
+        assert each["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["LakeDead", "Arn"]}
+    asked = {each["Sid"]: each for each in statements(resources(template, "AWS::IAM::Role")["LakeFeederRole"])}
+    assert set(asked) == {"Log", "ReadStreams", "AddToLake", "GiveUp"}
+    assert named(asked["AddToLake"]["Resource"]) == "${Files.Arn}/lake/delta/*"
+
+
 def test_every_queue_has_a_dead_letter_queue_and_outlasts_its_function(template: dict[str, Any]) -> None:
     queues = resources(template, "AWS::SQS::Queue")
     names = {named(each["QueueName"]).removeprefix("enishi-${Stage}-") for each in queues.values()}
-    assert names == QUEUES | {f"{name}-dead" for name in QUEUES}
+    assert names == QUEUES | {f"{name}-dead" for name in (*QUEUES, "lake")}
     for each in queues.values():
         if not named(each["QueueName"]).endswith("-dead"):
             assert each["RedrivePolicy"]["maxReceiveCount"] == 5

@@ -34,16 +34,16 @@ class Replayed(View, kw_only=True):
     count: int
 
 
-def _queue(call: Call[Any]) -> Literal["events", "work", "mail"]:
+def _queue(call: Call[Any]) -> Literal["events", "work", "mail", "lake"]:
     match call.path["queue"]:
-        case "events" | "work" | "mail" as queue:
+        case "events" | "work" | "mail" | "lake" as queue:
             return queue
     raise InvalidError("api.parameter_malformed", name="queue")
 
 
 @endpoint(
     "GET", "/dead-letters/{queue}", scope="operations:read", response=DeadLetterList,
-    summary="処理できなかったメッセージの一覧（events / work / mail） / List dead letters",
+    summary="処理できなかったメッセージの一覧（events / work / mail / lake） / List dead letters",
 )  # fmt: skip
 def list_dead_letters(call: Call[None]) -> DeadLetterList:
     """List dead letters."""
@@ -59,6 +59,8 @@ def list_dead_letters(call: Call[None]) -> DeadLetterList:
 def replay_dead_letters(call: Call[ReplayBody]) -> Replayed:
     """Put dead letters back to work: first back into the queue, then out of here, so that none can be lost in between."""
     name = _queue(call)
+    if name == "lake":  # a record of a stream cannot be handed in again: the lake is rebuilt
+        raise InvalidError("api.parameter_malformed", name="queue")
     dead = call.world.dead_letters(name)
     queue = call.world.mail_events if name == "mail" else call.world.events if name == "events" else call.world.work
     wanted = set(call.body.message_ids)
