@@ -11,7 +11,6 @@ from typing import Any
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.kernel.ids import AccountKey, CampaignId
 
-SHARDS = 8
 NODE = "campaign"
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.campaigns import table
-from chalicelib.campaigns.model import NODE, SHARDS, Campaign, CampaignReport, CampaignState
+from chalicelib.campaigns.model import NODE, Campaign, CampaignReport, CampaignState
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Job
 from chalicelib.delivery.service import Delivery
@@ -20,6 +20,7 @@ from chalicelib.kernel.pages import Page, decode_cursor, encode_cursor
 from chalicelib.kernel.windows import DeliveryWindow
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.messages.service import Messages
+from chalicelib.people.model import AUDIENCE_SHARDS
 from chalicelib.ports.database import Database
 from chalicelib.ports.schedules import Schedules
 from chalicelib.segments.service import Segments
@@ -189,7 +190,8 @@ class Campaigns:
 
     def _first_pages(self, campaign: Campaign) -> list[Step]:
         return [
-            {"op": "campaign_page", "campaign_id": campaign.campaign_id, "shard": shard, "cursor": ""} for shard in range(SHARDS)
+            {"op": "campaign_page", "campaign_id": campaign.campaign_id, "shard": shard, "cursor": ""}
+            for shard in range(AUDIENCE_SHARDS)
         ]
 
     def send_page(self, campaign_id: str, shard: int, cursor: str, *, alone: bool = False) -> list[Step]:
@@ -230,7 +232,7 @@ class Campaigns:
         return []
 
     def _end(self, campaign_id: str) -> None:
-        if len(table.notes(self._database, campaign_id, "DONE#")) < SHARDS or self.report(campaign_id).waiting > 0:
+        if len(table.notes(self._database, campaign_id, "DONE#")) < AUDIENCE_SHARDS or self.report(campaign_id).waiting > 0:
             return
         campaign = self.get(campaign_id)
         if campaign.state is CampaignState.SENDING:  # and not called off while the last page left

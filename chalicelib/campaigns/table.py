@@ -7,11 +7,12 @@ from typing import Any
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib.campaigns.model import SHARDS, Campaign, CampaignState
+from chalicelib.campaigns.model import Campaign, CampaignState
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import ACTIVE, Row, row_of
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import AccountKey, CampaignId, Cid
+from chalicelib.people.model import audience_key, audience_shard
 from chalicelib.ports.database import Database, Item, Statement
 from chalicelib.settings import settings
 from chalicelib.storage import ConfigItem, saved
@@ -93,9 +94,10 @@ def freeze(database: Database, campaign: Campaign, cids: Sequence[Cid]) -> None:
     """Write people into the audience; who is in it stays as he is."""
     statements = []
     for cid in cids:
+        pk, sk = audience_key(campaign.campaign_id, cid)
         item: Item = {
-            "pk": f"CMP#{campaign.campaign_id}#{cid % SHARDS}",
-            "sk": f"{cid:012d}",
+            "pk": pk,
+            "sk": sk,
             "cid": int(cid),
             "cohort": campaign.cohort,
             "status": ACTIVE,
@@ -109,7 +111,7 @@ def freeze(database: Database, campaign: Campaign, cids: Sequence[Cid]) -> None:
 
 def rows(database: Database, campaign_id: str, shard: int, after: str, most: int) -> list[tuple[Row, Mapping[str, str]]]:
     """Return a page of the audience: each row, and what was done with it by visit."""
-    items = database.query(settings().engine_table, f"CMP#{campaign_id}#{shard}", after=after, limit=most)
+    items = database.query(settings().engine_table, audience_shard(campaign_id, shard), after=after, limit=most)
     return [(row_of(item), item["path"]) for item in items]
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 
+# Over so many partitions of the engine table the audience of a campaign is spread.
+AUDIENCE_SHARDS = 8
+
 
 def line_identity(account: AccountKey, line_user_id: LineUserId) -> str:
     """Return the identity of a friend of one LINE account."""
@@ -23,3 +26,13 @@ def person_key(cid: Cid) -> str:
 def cid_of(pk: str) -> Cid:
     """Return the person's number in a partition key made by `person_key`."""
     return Cid(int(pk[2:]))
+
+
+def audience_shard(campaign_id: str, shard: int) -> str:
+    """Return the partition key of one part of a campaign's audience."""
+    return f"CMP#{campaign_id}#{shard}"
+
+
+def audience_key(campaign_id: str, cid: Cid) -> tuple[str, str]:
+    """Return where a person stands in a campaign's audience."""
+    return audience_shard(campaign_id, cid % AUDIENCE_SHARDS), f"{cid:012d}"

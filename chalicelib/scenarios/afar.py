@@ -10,7 +10,8 @@ import msgspec
 from chalicelib.customers.model import Consent, Customer, Profile, is_mobile
 from chalicelib.friends.model import Friend
 from chalicelib.kernel.ids import LineUserId
-from chalicelib.segments.model import Person
+from chalicelib.orders.model import Line
+from chalicelib.segments.model import History, Person
 from chalicelib.tracking.model import Activity
 
 _NOBODY = LineUserId("U" + "0" * 32)
@@ -43,7 +44,34 @@ def from_afar(person: Person, asked: Asked) -> Person:
         friends={account: _friend(friend) for account, friend in person.friends.items()},
         tags=frozenset(tag for tag in person.tags if tag in asked),
         activity=person.activity if has_habits else _NO_ACTIVITY,
+        history=_history(person.history, asked),
     )
+
+
+def _history(history: History, asked: Asked) -> History:
+    """Return a history, read as far as somebody asks already, without the company's numbers and the names that nobody asks for."""
+    if not history.asked:
+        return history
+
+    def seen(text: str) -> str:
+        return text if msgspec.json.encode(text).decode()[1:-1] in asked else ""  # as the drawing's JSON writes it
+
+    orders = [
+        # Numbered anew in the order that tells first and last.
+        replace(
+            order,
+            order_no=f"{place:06d}",
+            shop=seen(order.shop),
+            products=(),
+            lines=tuple(Line(seen(line.product), seen(line.category)) for line in order.lines),
+        )
+        for place, order in enumerate(sorted(history.orders, key=lambda order: (order.at, order.order_no)))
+    ]
+    acts = [
+        replace(act, name=seen(act.name), link=seen(act.link), data={name: text for name, text in act.data.items() if seen(name)})
+        for act in history.acts
+    ]
+    return replace(history, orders=tuple(orders), acts=tuple(acts))
 
 
 def _friend(friend: Friend) -> Friend:
@@ -59,7 +87,7 @@ def _profile(profile: Profile, asked: Asked) -> Profile:
     return Profile(
         member_no=seen("member_no"),
         name=seen("name"),
-        birthday=profile.birthday if "profile.birthday" in asked else None,
+        birthday=profile.birthday if "profile.birthday" in asked or "profile.age" in asked else None,
         gender=profile.gender,
         email=seen("email"),
         phone=_MOBILE if profile.phone and is_mobile(profile.phone) else "",

@@ -31,11 +31,12 @@ from chalicelib.kernel.facts import (
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, TagId
 from chalicelib.kernel.windows import JST
 from chalicelib.messages.model import LINK_PREFIX, Template, render
+from chalicelib.orders.model import Order
 from chalicelib.scenarios.costs import sms_parts
 from chalicelib.scenarios.graph import Occasion
 from chalicelib.scenarios.memory import Member
 from chalicelib.scenarios.ports import Acting
-from chalicelib.segments.model import Person
+from chalicelib.segments.model import Act, Contact, History, Person, Reaction
 from chalicelib.segments.predicate import Predicate, compile_predicate
 from chalicelib.segments.reading import Resolve, parse
 
@@ -152,7 +153,13 @@ class StillCrowd:
         self._resolve = resolve
         self._compiled: dict[tuple[int, datetime, AccountKey | None], Predicate] = {}
 
-    def load(self, cids: Iterable[Cid], accounts: Iterable[AccountKey]) -> Mapping[Cid, Person]:  # noqa: ARG002 - all are here
+    def load(
+        self,
+        cids: Iterable[Cid],  # noqa: ARG002 - all are here, with what the drawing asks of them
+        accounts: Iterable[AccountKey],  # noqa: ARG002
+        *,
+        conditions: Iterable[object] = (),  # noqa: ARG002
+    ) -> Mapping[Cid, Person]:
         """Return everybody."""
         return self.people
 
@@ -168,9 +175,9 @@ class StillCrowd:
 
     def take(self, fact: Fact) -> None:
         """Let a fact change the person whom it concerns, as the rooms below would."""
-        if isinstance(fact, Responded | LinkClicked):
-            return
         person = self.people[fact.cid]
+        if person.history.asked:
+            person = self.people[fact.cid] = replace(person, history=remembering(person.history, fact))
         match fact:
             case FriendBlocked(account=account) if account in person.friends:
                 friend = replace(person.friends[account], state=FollowState.BLOCKED)
@@ -188,6 +195,40 @@ class StillCrowd:
                 self.people[fact.cid] = replace(person, stats=replace(more, first_at=stats.first_at or fact.at))
             case _:
                 pass
+
+    def brought(self, source: str, cids: Iterable[Cid]) -> None:
+        """Let people have been sent what the delivery of this source sends."""
+        contact = _contact(source)
+        for cid in cids:
+            person = self.people[cid]
+            if contact and f"delivered:{contact.kind}|{contact.id}" in person.history.asked:
+                history = replace(person.history, contacts=person.history.contacts | {contact})
+                self.people[cid] = replace(person, history=history)
+
+
+def remembering(history: History, fact: Fact) -> History:
+    """Return a history with what has just happened in it, as far as somebody asks; segments.history reads the same from tables."""
+    if isinstance(fact, OrderPlaced):
+        order = Order(fact.order_no, fact.cid, fact.at, fact.amount_yen, tuple(fact.products), fact.shop)
+        return replace(history, orders=(*history.orders, order)) if "purchase" in history.asked else history
+    match fact:
+        case LinkClicked(link_id=link, evidence=evidence, source=source):
+            act, contact = Act("clicked", fact.at, link=link, evidence=evidence), _contact(source)
+            if contact and f"delivered:{contact.kind}|{contact.id}" in history.asked:
+                history = replace(history, reactions=(*history.reactions, Reaction(contact, evidence, link)))
+        case Responded(kind=kind, evidence=evidence, data=data):
+            act = Act(kind, fact.at, evidence=evidence, data={"data": data})
+        case Occurred(event=event, name=name, data=told):
+            act = Act(event, fact.at, name, data=told)
+        case _:
+            return history
+    return replace(history, acts=(*history.acts, act)) if f"event:{act.kind}" in history.asked else history
+
+
+def _contact(source: str) -> Contact | None:
+    kind, _, rest = source.partition("|")
+    name, _, node = rest.partition("|")
+    return Contact(kind, name, node) if name else None
 
 
 class DryEffects:

@@ -127,7 +127,8 @@ class Entries:
     def _fits(self, graph: Scenario, cid: Cid, at: datetime) -> bool:
         account = AccountKey(graph.account) if graph.account else None
         accounts = [known.key for known in self._accounts.everyone()]
-        return self._segments.holds(graph.filter, self._segments.load([cid], accounts)[cid], at, account)
+        person = self._segments.load([cid], accounts, conditions=[graph.filter])[cid]
+        return self._segments.holds(graph.filter, person, at, account)
 
     def _earlier_try(self, customer: Customer, key: tuple[str, str], occurrence: str) -> Enrollment | None:
         """Return the enrollment that this occurrence made already, under whatever number the person had then."""

@@ -28,7 +28,7 @@ from chalicelib.scenarios.dry import drawn
 from chalicelib.scenarios.forecast import MOST_SAMPLES, Forecast
 from chalicelib.scenarios.graph import parse, to_json
 from chalicelib.scenarios.model import Version
-from chalicelib.scenarios.rehearsals import Found, Rehearsals, Wanted, account_of, comes, meant
+from chalicelib.scenarios.rehearsals import Found, Rehearsals, Wanted, account_of, comes, conditions_of, meant
 from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
 
@@ -162,9 +162,16 @@ class FullRehearsals:
         asked = Asked([order.graph, *(one.condition for one in self._segments.all_saved())])
         account = account_of(graph)
         numbers, people = [], []
-        for person in self._segments.find(
-            meant(graph), order.wanted.begins_at, account, segment=part, segments=PARTS, addresses=True
-        ):
+        everybody = self._segments.find(
+            meant(graph),
+            order.wanted.begins_at,
+            account,
+            segment=part,
+            segments=PARTS,
+            addresses=True,
+            conditions=conditions_of(graph),
+        )
+        for person in everybody:
             if not comes(graph, person, order.wanted):
                 continue
             numbers.append(drawn("sample", person.cid)[0])

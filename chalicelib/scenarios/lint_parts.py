@@ -15,10 +15,15 @@ from chalicelib.segments.expression import (
     ENTRY,
     All,
     AnyOf,
+    Delivered,
     Expression,
+    HasActed,
     HasHappened,
+    HasReacted,
+    HasReceived,
     HasResponded,
     HasTag,
+    InScenario,
     Not,
     is_date,
 )
@@ -143,7 +148,7 @@ def read_condition(
         # The reader refuses what asks about a run wherever a saved segment is being defined: nobody is in a run there either.
         return parse_condition(condition, knows.segment if knows else None, defines="" if in_run else "#")
     except InvalidError as error:
-        details = {name: str(error.details[name]) for name in ("segment_id", "most") if name in error.details}
+        details = {name: str(error.details[name]) for name in ("segment_id", "most", "given") if name in error.details}
         found.add(error.code.replace(".", "_"), f"{path}{str(error.details.get('path', '$'))[1:]}", **details)
         return None
 
@@ -154,6 +159,15 @@ def check_names(expression: Expression, path: str, scenario: Scenario, found: Fo
         match leaf:
             case HasTag(tag_id):
                 check_named("tag", tag_id, path, found, knows)
+            case HasActed(link=link):
+                check_named("link", link, path, found, knows)
+            case HasReacted(what, link):
+                check_named("link", link, path, found, knows)
+                _check_scenario(what, path, found, knows)
+            case HasReceived(what):
+                _check_scenario(what, path, found, knows)
+            case InScenario(scenario_id):
+                check_named("scenario", scenario_id, path, found, knows)
             case HasResponded(of, link):
                 check_named("link", link, path, found, knows)
                 if of and not isinstance(scenario.nodes.get(of), SendNode):
@@ -162,6 +176,11 @@ def check_names(expression: Expression, path: str, scenario: Scenario, found: Fo
                 found.add("condition_no_send", path, target=since[:100])
             case _:
                 pass
+
+
+def _check_scenario(what: Delivered, path: str, found: Found, knows: Known | None) -> None:
+    if what.kind == "scn":
+        check_named("scenario", what.id, path, found, knows)
 
 
 def leaves(expression: Expression) -> Iterator[Expression]:

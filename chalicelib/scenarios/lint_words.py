@@ -22,6 +22,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "condition_kind": ("{path} には条件をちょうど1つ書いてください。", "Write exactly one condition at {path}."),
     "condition_malformed": ("{path} の条件の形が正しくありません。", "The condition is malformed at {path}."),
     "condition_no_send": ("{path} の条件が指す「{target}」は、送信のステップではありません。送信のステップを選んでください。", "The condition at {path} asks about {target}, which sends nothing; choose a step that sends."),
+    "condition_no_such_day": ("{path} の日付「{given}」はありません。2026-01-31 のように書いてください。", "There is no day {given} at {path}; write it like 2026-01-31."),
     "condition_of_a_run": ("{path} のような途中経過の条件は分岐の中だけで使えます。分岐に移してください。", "What stands at {path} asks about a run: only a branch can ask that."),
     "condition_segment_unknown": ("{path} のセグメント「{segment_id}」はありません。作るか、別のセグメントを選んでください。", "The condition names the unknown segment {segment_id} at {path}."),
     "condition_too_large": ("{path} の条件が大きすぎます（{most}まで）。セグメントに分けてください。", "The condition is too large at {path}; the most is {most}."),

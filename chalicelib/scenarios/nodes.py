@@ -132,7 +132,7 @@ class Nodes:
         condition = task.version.graph.stays_while
         if condition is None or isinstance(node, WaitNode | EndNode):
             return ones, 0
-        people = self._people(ones)
+        people = self._people(ones, condition)
         account = _account(task.version.graph)
         # Who was sent to at this very visit by an earlier try stays: he is answered for.
         visit = visit_of(task.node_id, task.due)
@@ -145,8 +145,9 @@ class Nodes:
         out = {one.row.pk + one.row.sk for one in leaving}
         return [one for one in ones if one.row.pk + one.row.sk not in out], sum(ended)
 
-    def _people(self, ones: Sequence[Enrollment]) -> Mapping[Cid, Person]:
-        return self._crowd.load([one.cid for one in ones], [account.key for account in self._accounts.everyone()])
+    def _people(self, ones: Sequence[Enrollment], *conditions: object) -> Mapping[Cid, Person]:
+        accounts = [account.key for account in self._accounts.everyone()]
+        return self._crowd.load([one.cid for one in ones], accounts, conditions=conditions)
 
     # Sends -------------------------------------------------------------------------------------------------------------------
 
@@ -182,7 +183,7 @@ class Nodes:
     # Ways --------------------------------------------------------------------------------------------------------------------
 
     def _branch(self, task: Task, node: BranchNode, ones: Sequence[Enrollment]) -> Outcome:
-        people = self._people(ones)
+        people = self._people(ones, *(case.when for case in node.cases))
         account = _account(task.version.graph)
         asks_for_run = any(word.startswith(("responded", "happened:")) for word in asked_by(node))
         outcome = Outcome()

@@ -26,8 +26,10 @@ class Outbox(Protocol):
 class Crowd(Protocol):
     """People and conditions."""
 
-    def load(self, cids: Iterable[Cid], accounts: Iterable[AccountKey]) -> Mapping[Cid, Person]:
-        """Return people by the number asked for."""
+    def load(
+        self, cids: Iterable[Cid], accounts: Iterable[AccountKey], *, conditions: Iterable[object] = ()
+    ) -> Mapping[Cid, Person]:
+        """Return people by the number asked for. conditions: those that will be asked of them."""
         ...
 
     def holds(self, condition: object, person: Person, now: datetime, account: AccountKey | None = None) -> bool:

@@ -286,6 +286,7 @@ class Rehearsal:
 
     def _sent(self, job: Job, members: Sequence[Member]) -> None:
         """Let some of those who got a message react to it."""
+        self.crowd.brought(job.source, [member.cid for member in members])
         node = job.source.rpartition("|")[2]
         rate = self.assumed.rates.get(node)
         if rate is None:

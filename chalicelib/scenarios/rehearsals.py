@@ -22,7 +22,7 @@ from chalicelib.scenarios.costs import Prices
 from chalicelib.scenarios.dry import Rate, drawn
 from chalicelib.scenarios.expectations import expectations
 from chalicelib.scenarios.forecast import Forecast, Known, forecast
-from chalicelib.scenarios.graph import DateTrigger, Scenario, SendNode, parse
+from chalicelib.scenarios.graph import BranchNode, DateTrigger, Scenario, SendNode, parse
 from chalicelib.scenarios.model import Version
 from chalicelib.scenarios.rehearsal import GOAL, Assumptions, Rehearsal, enters_at
 from chalicelib.scenarios.reports import Report, Reports
@@ -130,7 +130,7 @@ class Rehearsals:
     def _found(self, graph: Scenario, wanted: Wanted) -> Found:
         """Return who is rehearsed, and how many there are of them in all."""
         if wanted.cids:
-            known = self._segments.load(wanted.cids, self.accounts()).values()
+            known = self._segments.load(wanted.cids, self.accounts(), conditions=conditions_of(graph)).values()
             named = {person.cid: person for person in known if comes(graph, person, wanted)}
             return Found(named, len(named))
         end = self._monotonic() + _LOOK_SECONDS
@@ -153,7 +153,7 @@ class Rehearsals:
                 heapq.heappush(chosen, entry)
             elif entry > chosen[0]:
                 heapq.heapreplace(chosen, entry)
-        loaded = self._segments.load(sorted(cid for _, cid in chosen), self.accounts())
+        loaded = self._segments.load(sorted(cid for _, cid in chosen), self.accounts(), conditions=conditions_of(graph))
         return Found({person.cid: person for person in loaded.values()}, audience, is_exact=not stopped)
 
     def _history(self, version: Version) -> list[Report]:
@@ -188,6 +188,12 @@ def meant(graph: Scenario) -> object:
     """Return the condition that the audience of a drawing fulfils; everybody where an event or a day of his own starts it."""
     by_day = isinstance(graph.trigger, DateTrigger)  # then each comes on another day: see `comes`
     return (None if by_day else audience_of(graph)) or graph.filter or {"all": []}
+
+
+def conditions_of(graph: Scenario) -> list[object]:
+    """Return every condition that a drawing asks of those who are in it."""
+    cases = (case.when for node in graph.nodes.values() if isinstance(node, BranchNode) for case in node.cases)
+    return [meant(graph), *(condition for condition in (graph.filter, graph.stays_while, *cases) if condition is not None)]
 
 
 def comes(graph: Scenario, person: Person, wanted: Wanted) -> bool:

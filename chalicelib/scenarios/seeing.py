@@ -138,7 +138,8 @@ class Seeing:
             return [Finding("never_published", Sentence("まだ公開されていません", "the scenario has never been published"))]
         graph = version.graph
         account = AccountKey(graph.account) if graph.account else None
-        person = self._segments.load([cid], [known.key for known in self._accounts.everyone()])[cid]
+        asked = [condition for condition in (graph.filter, audience_of(graph)) if condition is not None]
+        person = self._segments.load([cid], [known.key for known in self._accounts.everyone()], conditions=asked)[cid]
         runs = [one for one in self._people.of(cid) if one.scenario_id == scenario_id]
         return [
             *_by_runs(graph, runs, self._clock.now()),

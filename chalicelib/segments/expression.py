@@ -281,3 +281,23 @@ def asks(expression: Expression) -> frozenset[str]:
             return frozenset({f"happened:{key}"})
         case _:
             assert_never(expression)
+
+
+def whatever_was(expression: Expression, *, may: bool = True) -> Expression:
+    """Return the condition without what it asks of people's histories: it holds for everybody who may fulfil the whole.
+
+    may: False returns the one that holds only for who fulfils the whole, whatever his history is.
+    """
+    match expression:
+        case All(parts):
+            return All(tuple(whatever_was(part, may=may) for part in parts))
+        case AnyOf(parts):
+            return AnyOf(tuple(whatever_was(part, may=may) for part in parts))
+        case Not(part):
+            return Not(whatever_was(part, may=not may))
+        case InSegment(segment_id, condition) if condition is not None:
+            return InSegment(segment_id, whatever_was(condition, may=may))
+        case HasOrdered() | HasActed() | HasReceived() | HasReacted() | InScenario():
+            return All(()) if may else AnyOf(())
+        case _:
+            return expression

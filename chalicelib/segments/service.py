@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import groupby, islice
 from typing import Any
@@ -21,7 +21,8 @@ from chalicelib.people.model import cid_of
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
 from chalicelib.segments import table
-from chalicelib.segments.expression import asks
+from chalicelib.segments.expression import Expression, asks, whatever_was
+from chalicelib.segments.history import Histories, asks_history
 from chalicelib.segments.model import FRIEND_PREFIX, KINDS, Person, SavedSegment, person_of
 from chalicelib.segments.predicate import Predicate, compile_predicate
 from chalicelib.segments.reading import parse
@@ -32,10 +33,19 @@ _BATCH = 100
 _SAMPLE = 5
 _REMEMBER_SECONDS = 30.0
 _REMEMBER = 128  # conditions at an instant: a page asks each branch of its node of everybody
+_NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # what a condition asks does not hang on the day
 _ID = re.compile(r"seg_[0-9A-Za-z_]{1,36}\Z")
 _MOST_BYTES = 60_000  # of JSON; an item of DynamoDB takes 400 KB, in which a Japanese character may take two times its bytes
 # What says whether an address works is read only when somebody asks: it stands elsewhere.
 _ADDRESS_FIELDS = frozenset({"field:email.reachable", "field:sms.reachable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A condition that was read. asked: what of a person's history it asks (history.asks_history)."""
+
+    predicate: Predicate
+    asked: frozenset[str]
 
 
 class Segments:
@@ -45,20 +55,28 @@ class Segments:
     Lambda can walk; the lake takes over this verb for millions (docs/decisions/0004).
     """
 
-    def __init__(self, people: People, customers: Customers, database: Database) -> None:
+    def __init__(self, people: People, customers: Customers, histories: Histories, database: Database) -> None:
         self._people = people
         self._customers = customers
+        self._histories = histories
         self._database = database
         self._monotonic: Callable[[], float] = time.monotonic
         self._compiled = lru_cache(maxsize=_REMEMBER)(_compiled)
 
     def load(
-        self, cids: Iterable[Cid], accounts: Iterable[AccountKey], *, kinds: Iterable[str] = KINDS, addresses: bool = True
+        self,
+        cids: Iterable[Cid],
+        accounts: Iterable[AccountKey],
+        *,
+        kinds: Iterable[str] = KINDS,
+        addresses: bool = True,
+        conditions: Iterable[object] = (),
     ) -> dict[Cid, Person]:
         """Return people by the number asked for, following identity links, with their friendships on these accounts.
 
         kinds: which of a person's items the caller asks about, the profile among them; the others seem to be empty.
-        addresses: whether it matters which of his addresses must not be used.
+        addresses: whether it matters which of his addresses must not be used. conditions: those that will be asked of them:
+        their histories are read as far as these ask.
         """
         wanted = list(dict.fromkeys(cids))
         kinds = [*kinds, *(f"{FRIEND_PREFIX}{account}" for account in accounts)]
@@ -75,12 +93,28 @@ class Segments:
             if not todo:
                 break
         refused = self._suppressed(found.values()) if addresses else set()
-        people = {cid: _without(person, refused) for cid, person in found.items()}
+        people = self._with_histories([_without(person, refused) for person in found.values()], self._asked(conditions))
         return {asked: people[cid] for asked, cid in target.items() if cid in people}
 
     def _suppressed(self, people: Iterable[Person]) -> set[tuple[DeliveryChannel, str]]:
         addresses = [address for person in people for address in _addresses(person)]
         return self._customers.suppressed(addresses) if addresses else set()
+
+    def _asked(self, conditions: Iterable[object]) -> frozenset[str]:
+        return frozenset().union(*(self._compile(condition, _NEVER, None).asked for condition in conditions))
+
+    def _with_histories(self, people: Iterable[Person], asked: frozenset[str]) -> dict[Cid, Person]:
+        """Return people with their histories, read anew for those whose do not say as much."""
+        known = {person.cid: person for person in people}
+        lacking = {cid: person for cid, person in known.items() if not asked <= person.history.asked}
+        if not lacking:
+            return known
+        histories = self._histories.of(lacking.values(), asked)
+        return known | {cid: replace(person, history=histories[cid]) for cid, person in lacking.items()}
+
+    def read(self, condition: object) -> Expression:
+        """Return a condition with the saved segments that it names. Raises InvalidError(`condition.*`)."""
+        return parse(condition, _saved_condition)
 
     def check(self, condition: object) -> None:
         """Raise InvalidError(`condition.*`) when the condition is not one, or names a saved segment that there is not."""
@@ -89,10 +123,15 @@ class Segments:
     def holds(self, condition: object, person: Person, now: datetime, account: AccountKey | None = None) -> bool:
         """Say whether a person fulfils a condition at `now`.
 
-        Asked of a whole page at one instant, it is read once. A change of a saved segment is seen half a minute later.
+        Asked of a whole page at one instant, it is read once. A change of a saved segment is seen half a minute later. Whoever was
+        loaded without what the condition asks of his history is looked up: an empty one would say that he did nothing.
         """
+        compiled = self._compile(condition, now, account)
+        return compiled.predicate(self._with_histories([person], compiled.asked)[person.cid])
+
+    def _compile(self, condition: object, now: datetime, account: AccountKey | None) -> Compiled:
         period = self._monotonic() // _REMEMBER_SECONDS
-        return self._compiled(msgspec.json.encode(condition, order="sorted"), now, account, period)(person)
+        return self._compiled(msgspec.json.encode(condition, order="sorted"), now, account, period)
 
     def find(
         self,
@@ -103,15 +142,19 @@ class Segments:
         segment: int = 0,
         segments: int = 1,
         addresses: bool = False,
+        conditions: Iterable[object] = (),
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Person]:
         """Yield the people who fulfil a condition at `now`, from one of `segments` parts of everybody.
 
-        addresses: whether it matters which of his addresses must not be used, as in `load`. stop: asked before every hundred
-        people that are looked at; those seen until then are spread evenly, for a scan goes by the hash of people's numbers.
+        addresses, conditions: as in `load`. stop: asked before every hundred people that are looked at; those seen until then
+        are spread evenly, for a scan goes by the hash of people's numbers.
         """
         expression = parse(condition, _saved_condition)
         predicate = compile_predicate(expression, now, account)
+        may_hold = compile_predicate(whatever_was(expression), now, account)
+        asked = asks_history(asks(expression))
+        further = self._asked(conditions)
         asks_for_addresses = not _ADDRESS_FIELDS.isdisjoint(asks(expression))
         items = self._database.scan(settings().core_table, segment=segment, segments=segments)
         persons = (item for item in items if item["pk"].startswith("C#"))
@@ -123,8 +166,12 @@ class Segments:
         while not stop() and (batch := list(islice(living, _BATCH))):
             if asks_for_addresses:
                 batch = self._with_addresses(batch)
+            if asked:  # a history is three questions more: only of those whom the rest of the condition leaves
+                batch = list(self._with_histories(filter(may_hold, batch), asked).values())
             found = [person for person in batch if predicate(person)]
-            yield from self._with_addresses(found) if addresses and not asks_for_addresses else found
+            if addresses and not asks_for_addresses:
+                found = self._with_addresses(found)
+            yield from self._with_histories(found, asked | further).values()
 
     def _with_addresses(self, people: list[Person]) -> list[Person]:
         refused = self._suppressed(people)
@@ -186,8 +233,9 @@ def _saved_condition(segment_id: str) -> object:
     return segment.condition if segment else None
 
 
-def _compiled(condition: bytes, now: datetime, account: AccountKey | None, _period: float) -> Predicate:
-    return compile_predicate(parse(msgspec.json.decode(condition), _saved_condition), now, account)
+def _compiled(condition: bytes, now: datetime, account: AccountKey | None, _period: float) -> Compiled:
+    expression = parse(msgspec.json.decode(condition), _saved_condition)
+    return Compiled(compile_predicate(expression, now, account), asks_history(asks(expression)))
 
 
 def _addresses(person: Person) -> list[tuple[DeliveryChannel, str]]:

@@ -204,7 +204,7 @@ class Effects:
 class Crowd:
     """People, and the one condition that they fulfil by their number."""
 
-    def load(self, cids: Iterable[Cid], accounts: Iterable[object]) -> dict[Cid, Person]:
+    def load(self, cids: Iterable[Cid], accounts: Iterable[object], *, conditions: Iterable[object] = ()) -> dict[Cid, Person]:
         return {cid: _PEOPLE[cid] for cid in cids}
 
     def holds(self, condition: object, person: Person, now: datetime, account: object = None) -> bool:

@@ -188,6 +188,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("condition_unknown_key", asks({"tag": "tag_a", "not_there": 1}), {}, "a", "cases[0].when.not_there"),
     ("condition_field_unknown", asks({"field": "profile.shoe", "is": 1}), {}, "a", "cases[0].when.field"),
     ("condition_too_large", asks({"any": [{"tag": "tag_a"}] * 2001}), {}, "a", "cases[0].when.any[1999]"),
+    ("link_unknown", asks({"event": {"kind": "clicked", "link": "lnk_z"}}), {}, "a", "cases[0].when"),
+    ("link_unknown", asks({"reacted": {"campaign": "cmp_z", "link": "lnk_z"}}), {}, "a", "cases[0].when"),
+    ("scenario_unknown", asks({"received": {"scenario": "z"}}), {}, "a", "cases[0].when"),
+    ("scenario_unknown", asks({"reacted": {"scenario": "z"}}), {}, "a", "cases[0].when"),
+    ("scenario_unknown", asks({"scenario": {"id": "z"}}), {}, "a", "cases[0].when"),
+    ("condition_no_such_day", asks({"date": "purchase.first", "from": "2026-02-30"}), {}, "a", "cases[0].when.from"),
     ("condition_of_a_run", DONE, {"filter": {"responded": {}}}, WHOLE, "filter.responded"),
     ("condition_of_a_run", DONE, {"stays_while": {"not": {"happened": {"event": "purchase"}}}}, WHOLE, "stays_while.not.happened"),
     ("condition_of_a_run", DONE, segment({"responded": {}}), WHOLE, "trigger.condition.responded"),
@@ -296,7 +302,7 @@ def emitted() -> set[str]:
     text = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
     written = set(re.findall(r'(?:add\(|"code": )"([a-z_]+)"', text))
     kinds = set(re.findall(r'check_named\("([a-z]+)"', text))
-    reader = Path(lint_nodes.__file__).parents[1] / "segments" / "expression.py"
+    reader = Path(lint_nodes.__file__).parents[1] / "segments" / "reading.py"
     conditions = set(re.findall(r'InvalidError\("condition\.([a-z_]+)"', reader.read_text(encoding="utf-8")))
     return written | {f"{kind}_unknown" for kind in kinds} | {f"condition_{code}" for code in conditions}
 
