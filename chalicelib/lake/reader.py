@@ -1,7 +1,8 @@
 """The lake as tables that can be asked: the base files that the manifest names, copied to this machine, below DuckDB views.
 
-Names of base files are never used again, so a copy is right as long as its name is in the manifest. A copy that is cut short or
-damaged is fetched again.
+A table is copied when it is asked for: what people did is ten times as much as what they are, and seldom asked. Names of base
+files are never used again, so a copy is right as long as its name is in the manifest. A copy that is cut short or damaged is
+fetched again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,10 +43,11 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The lake at one generation: a connection whose views are named as the tables of BASE."""
+    """The lake at one generation: a connection whose views are named as the tables of BASE. tables: those that are there."""
 
     manifest: Manifest
     connection: duckdb.DuckDBPyConnection
+    tables: set[str] = field(default_factory=set)
 
 
 class Reader:
@@ -61,11 +63,18 @@ class Reader:
         self._lake: Lake | None = None
 
     @contextmanager
-    def lake(self) -> Iterator[Lake | None]:
-        """Give the newest lake, None while there is none. Raises TemporaryError when its files cannot be had."""
+    def lake(self, tables: Iterable[str] = BASE) -> Iterator[Lake | None]:
+        """Give the newest lake with these tables, None while there is none. Raises TemporaryError when files cannot be had."""
+        wanted = list(tables)
         with self._lock:
-            if self._monotonic() - self._looked_at >= _FRESH_SECONDS:
-                self._refresh()
+            for _ in range(_TRIES):
+                if self._monotonic() - self._looked_at >= _FRESH_SECONDS:
+                    self._refresh()
+                if self._lake is None or self._open(self._lake, wanted):
+                    break
+                self._looked_at = float("-inf")  # folded meanwhile: the next manifest names other files
+            else:
+                raise TemporaryError("the files of the lake are not there")
             yield self._lake
 
     def forget(self) -> None:
@@ -81,27 +90,32 @@ class Reader:
         self._lake, self._tag, self._looked_at = None, "", float("-inf")
 
     def _refresh(self) -> None:
-        for _ in range(_TRIES):
-            manifest, tag = manifests.load(self._files)
-            if not tag:
-                self._close()
-                return
-            if tag != self._tag:
-                if not self._copy(manifest):
-                    continue  # folded meanwhile: the next manifest names other files
-                former, self._lake = self._lake, Lake(manifest, _connection(manifest, self._folder))
-                if former is not None:
-                    former.connection.close()
-                self._tag = tag
-                self._tidy(manifest)
-            self._looked_at = self._monotonic()
+        manifest, tag = manifests.load(self._files)
+        if not tag:
+            self._close()
             return
-        raise TemporaryError("the files of the lake are not there")
+        if tag != self._tag:
+            former, self._lake = self._lake, Lake(manifest, _connection(manifest, self._folder))
+            if former is not None:
+                former.connection.close()
+            self._tag = tag
+            self._tidy(manifest)
+        self._looked_at = self._monotonic()
 
-    def _copy(self, manifest: Manifest) -> bool:
+    def _open(self, lake: Lake, tables: Iterable[str]) -> bool:
+        """Let these tables be asked; return whether their files could be had."""
+        new = [table for table in tables if table not in lake.tables]
+        if not self._copy([key for table in new for key in lake.manifest.base.get(table, ())]):
+            return False
+        for table in new:
+            paths = [str(self._folder / _name(key)) for key in lake.manifest.base.get(table, ())]
+            lake.connection.execute(_view(table, paths, hides=bool(lake.manifest.erased)))
+            lake.tables.add(table)
+        return True
+
+    def _copy(self, keys: Iterable[str]) -> bool:
         """Fetch what is not here; return whether all of it could be had."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        missing = [key for key in _keys(manifest) if not _is_whole(self._folder / _name(key))]
+        missing = [key for key in keys if not _is_whole(self._folder / _name(key))]
 
         def fetch(key: str) -> bool:
             path = self._folder / _name(key)
@@ -143,15 +157,13 @@ def _is_whole(path: Path) -> bool:
 def _connection(manifest: Manifest, folder: Path) -> duckdb.DuckDBPyConnection:
     import duckdb
 
+    folder.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(":memory:", config={"temp_directory": str(folder / "spill")})
     for setting in _SETTINGS:
         connection.execute(setting)
     connection.execute("CREATE TABLE erased (cid BIGINT)")
     if manifest.erased:
         connection.execute("INSERT INTO erased SELECT unnest(?)", [list(manifest.erased)])
-    for name in BASE:
-        paths = [str(folder / _name(key)) for key in manifest.base.get(name, ())]
-        connection.execute(_view(name, paths, hides=bool(manifest.erased)))
     # From here on a query sees the copies and nothing else of this machine, whatever its text says.
     connection.execute(f"SET allowed_directories = [{_literal(str(folder))}]")
     connection.execute("SET enable_external_access = false")

@@ -79,6 +79,16 @@ def test_files_are_copied_once_and_only_those_that_changed(files: WatchedFiles, 
     assert files.fetched == {"customer": 2, "tag": 1}
 
 
+def test_a_table_is_copied_when_it_is_asked_for(files: WatchedFiles, reader: Reader) -> None:
+    put_lake(files, {"customer": PEOPLE, "tag": [{"tag": "tag_a", "cid": 1}]})
+    with reader.lake(["customer"]) as lake:
+        assert cids(lake) == [1, 2, 3]
+    assert files.fetched == {"customer": 1}
+    with reader.lake(["customer", "tag"]) as lake:
+        assert cids(lake, 'cid IN (SELECT cid FROM "tag")') == [1]
+    assert files.fetched == {"customer": 1, "tag": 1}
+
+
 def test_copies_of_a_former_lake_are_removed(files: WatchedFiles, reader: Reader, tmp_path: Path) -> None:
     for number in (1, 2, 3):
         put_lake(files, {"customer": PEOPLE[:number]})
