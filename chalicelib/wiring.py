@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.seeing import Seeing
     from chalicelib.scenarios.service import Scenarios
     from chalicelib.scenarios.upkeep import Upkeep
+    from chalicelib.segments.asking import Asking
     from chalicelib.segments.service import Segments
     from chalicelib.sources.service import Sources
     from chalicelib.staff.service import Staff
@@ -333,6 +334,14 @@ class World:
 
         histories = Histories(self.orders, self.tracking, self.database, self.each_request)
         return Segments(self.people, self.customers, histories, self.database)
+
+    @cached_property
+    def asking(self) -> Asking:
+        """Conditions asked of everybody."""
+        from chalicelib.lake.sizes import Sizes
+        from chalicelib.segments.asking import Asking
+
+        return Asking(self.segments, self.people, self.analyst, Sizes(self.files))
 
     @cached_property
     def ledger(self) -> Ledger:

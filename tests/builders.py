@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from chalicelib.kernel.each import in_turn
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
+from chalicelib.lake.audiences import Audiences
+from chalicelib.lake.questions import Questions
+from chalicelib.lake.reader import Reader
 from chalicelib.settings import settings
 from chalicelib.wiring import World
 from tests.fakes.clock import FakeClock
@@ -95,6 +101,8 @@ def make_stage() -> Stage:
     for name in ("line", "email", "sms", "files", "secrets", "events", "work", "machines", "schedules", "hook_caller"):
         world.__dict__[name] = getattr(stage, name)
     world.__dict__["line_inspector"] = FakeInspector()
+    copies = Path(gettempdir()) / f"enishi-lake-{secrets.token_hex(4)}"  # made when there is a lake to copy
+    world.__dict__["analyst"] = world.__dict__["questions"] = Questions(Reader(stage.files, copies), Audiences(stage.files))
     world.__dict__["each"] = world.__dict__["each_request"] = in_turn
     world.line_accounts.connect("main", "縁商店", "1234567890", "f" * 32, "https://shop.test/line-login")
     return stage

@@ -56,14 +56,16 @@ class Audiences:
             return self.make(lake, audience_id, text, parameters, about)  # somebody else was first: his stands
         return len(found)
 
-    def members(self, audience_id: str, after: int, most: int, erased: Collection[int] = ()) -> list[int]:
-        """Return up to `most` numbers of an audience after a number, in order, without those who have been erased since.
+    def members(
+        self, audience_id: str, after: int, most: int, *, part: int = 0, parts: int = 1, erased: Collection[int] = ()
+    ) -> list[int]:
+        """Return up to `most` numbers of one of so many parts of an audience after a number, in order.
 
-        Raises NotFoundError(`audience.unknown`).
+        Those who have been erased since are left out. Raises NotFoundError(`audience.unknown`).
         """
-        bitmap = self._bitmap(audience_id)
         gone = set(erased)
-        return list(islice((cid for cid in bitmap.iter_equal_or_larger(after + 1) if cid not in gone), most))
+        rest = self._bitmap(audience_id).iter_equal_or_larger(after + 1)
+        return list(islice((cid for cid in rest if cid % parts == part and cid not in gone), most))
 
     def _bitmap(self, audience_id: str) -> BitMap:
         if audience_id not in self._read:

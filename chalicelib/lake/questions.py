@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import TemporaryError
 from chalicelib.lake.audiences import Audiences, members_of
+from chalicelib.lake.model import BASE
 from chalicelib.lake.reader import Lake, Reader
 from chalicelib.ports.analyst import from_wire
 
+_WORD = re.compile("[a-z_]+")
 # Of those on whom a channel is lost, why; the first that fits. BASE keeps no more than this.
 _LOST: Mapping[str, str] = {
     "line": """CASE WHEN NOT EXISTS (SELECT 1 FROM "friend" f WHERE f."cid" = c."cid") THEN 'no_address'
@@ -45,7 +48,7 @@ class Questions:
         {"op": "overlaps", "queries": {name: query}}   counts: by name; both: [name, name, how many fulfil both]
         {"op": "channels", "query"}                    count; channels: by channel, `reachable` and those who are not by the reason
         {"op": "audience", "audience_id", "query", "about": {…}}  count; kept under its id, the same for ever
-        {"op": "members", "audience_id", "after": 0, "most": 5000}  cids: those after a number, in order; empty at the end
+        {"op": "members", "audience_id", "after": 0, "most": 5000, "part": 0, "parts": 1}  cids: in order; empty at the end
         """
         import duckdb
 
@@ -61,7 +64,7 @@ class Questions:
             raise TemporaryError("the files of the lake cannot be read") from error
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        with self._reader.lake() as lake:
+        with self._reader.lake(_tables(question)) as lake:
             if lake is None:
                 return {"as_of": None, "generation": None}
             answer = self._answers[question["op"]](lake, question)
@@ -73,8 +76,23 @@ class Questions:
         return {"count": self._audiences.make(lake, question["audience_id"], text, parameters, question["about"])}
 
     def _members(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
-        cids = self._audiences.members(question["audience_id"], question["after"], question["most"], lake.manifest.erased)
-        return {"cids": cids}
+        return {
+            "cids": self._audiences.members(
+                question["audience_id"],
+                question["after"],
+                question["most"],
+                part=question.get("part", 0),
+                parts=question.get("parts", 1),
+                erased=lake.manifest.erased,
+            )
+        }
+
+
+def _tables(question: Mapping[str, Any]) -> set[str]:
+    """Return the tables that a question reads, by the words of its queries; values are no part of them."""
+    queries = [*question.get("queries", {}).values(), *([question["query"]] if "query" in question else [])]
+    words = {word for query in queries for word in _WORD.findall(query["text"])}
+    return (words | {"customer", "friend", "identity"} if question["op"] == "channels" else words) & set(BASE)
 
 
 def _count(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:

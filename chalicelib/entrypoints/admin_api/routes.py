@@ -8,6 +8,7 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.entrypoints.admin_api import (
     accounts,
+    audiences,
     campaigns,
     customers,
     delivery,
@@ -31,6 +32,7 @@ from chalicelib.wiring import world
 blueprint = Blueprint(__name__)
 ROOMS = (
     accounts,
+    audiences,
     campaigns,
     customers,
     delivery,

@@ -1,11 +1,10 @@
-"""Saved segments, and how many people a condition means."""
+"""Saved segments."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint
-from chalicelib.kernel.ids import customer_id
 from chalicelib.segments.model import SavedSegment
 
 
@@ -29,19 +28,6 @@ class SegmentList(View, kw_only=True):
     """All saved segments."""
 
     items: list[SegmentView]
-
-
-class ConditionBody(Body, kw_only=True):
-    """A condition to be tried."""
-
-    condition: dict[str, Any]
-
-
-class CountView(View, kw_only=True):
-    """How many people fulfil a condition now; sample: a few of them, by customer id."""
-
-    count: int
-    sample: list[str]
 
 
 def _view(segment: SavedSegment) -> SegmentView:
@@ -75,13 +61,3 @@ def save_segment(call: Call[SegmentBody]) -> SegmentView:
 def delete_segment(call: Call[None]) -> None:
     """Delete a saved segment."""
     call.world.segments.delete(call.path["segment_id"])
-
-
-@endpoint(
-    "POST", "/segments/count", scope="segments:write", request=ConditionBody, response=CountView,
-    summary="条件に合う人数を数える / Count the people who fulfil a condition",
-)  # fmt: skip
-def count_segment(call: Call[ConditionBody]) -> CountView:
-    """Count the people who fulfil a condition now; it reads everybody, so it takes more than the right to read."""
-    number, sample = call.world.segments.count(call.body.condition, call.world.clock.now())
-    return CountView(count=number, sample=[customer_id(cid) for cid in sample])

@@ -1,0 +1,162 @@
+"""Who is meant at an instant, for a send to many: found in the lake where there are many people, by a walk through the tables else.
+
+From the lake it goes so: ask for marks in the tables' streams, wait until the lake holds them, so that it holds everything before
+the instant; keep the audience; look at everybody in it again in the tables, for much may have happened since. What was decided
+is kept beside the audience, so that a step that comes again does the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, Protocol
+
+from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.kernel.ids import AccountKey, Cid
+from chalicelib.lake.audiences import AUDIENCES
+from chalicelib.line_accounts.service import LineAccounts
+from chalicelib.observability import count
+from chalicelib.ports.analyst import Analyst, to_wire
+from chalicelib.ports.files import Files
+from chalicelib.segments.asking import Asking
+from chalicelib.segments.model import Person
+from chalicelib.segments.service import Segments
+from chalicelib.segments.sql import compile_sql
+
+WAIT_SECONDS = 10  # between two looks at whether the lake has come so far
+PARTS = 4  # of a walk through the tables, and the fewest of an audience
+_A_PART = 50_000  # people of an audience that one step looks at again
+_PAGE = 5_000  # numbers in an answer: 40 KB of JSON
+_BATCH = 100
+# Whatever keeps the lake from coming, a send does not wait longer: the tables are always right.
+_PATIENCE = timedelta(minutes=10)
+_JSON = "application/json"
+
+
+class Marks(Protocol):
+    """How far the tables' streams have come in the lake."""
+
+    def ask(self, now: datetime) -> None:
+        """Write marks into the tables."""
+        ...
+
+    def reached(self, asked_at: datetime) -> bool:
+        """Say whether the lake holds all that was written before the marks of an instant."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How people are looked for: in so many parts, in an audience from the lake or through the tables."""
+
+    audience_id: str
+    parts: int
+    from_lake: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Who is looked for: whoever fulfils a condition at an instant, by the friendship with an account; None is any.
+
+    audience_id: the same for the same search, however often its steps come.
+    """
+
+    audience_id: str
+    condition: object
+    at: datetime
+    account: AccountKey | None
+
+
+class Candidates:
+    """Finds the people of a send."""
+
+    def __init__(
+        self, segments: Segments, asking: Asking, accounts: LineAccounts, analyst: Analyst, marks: Marks, files: Files
+    ) -> None:
+        self._segments = segments
+        self._asking = asking
+        self._accounts = accounts
+        self._analyst = analyst
+        self._marks = marks
+        self._files = files
+
+    def plan(self, wanted: Wanted, part: int, now: datetime) -> Plan | None:
+        """Return how to look for people, from the first part on the same; None while the lake has not come so far."""
+        tables = Plan(wanted.audience_id, PARTS, from_lake=False)
+        decided = self._decided(wanted.audience_id)
+        if decided is None:
+            # Decided at the first part or not at all: a company may have become large since.
+            if part > 0 or not self._asking.prefers_the_lake():
+                return tables
+            self._marks.ask(now)
+            self._decide(wanted.audience_id, {"asked_at": to_text(now)}, first=True)
+            return None
+        if "parts" not in decided:
+            asked_at = from_text(decided["asked_at"])
+            if self._marks.reached(asked_at):
+                decided |= {"parts": max(PARTS, -(-self._make(wanted) // _A_PART)), "from_lake": True}
+            elif now - asked_at > _PATIENCE:
+                count("LakeTooLate")
+                decided |= {"parts": PARTS, "from_lake": False}
+            else:
+                return None
+            self._decide(wanted.audience_id, decided)
+        return Plan(wanted.audience_id, decided["parts"], decided["from_lake"])
+
+    def find(self, plan: Plan, wanted: Wanted, part: int) -> Iterator[Person]:
+        """Yield the people of a part who fulfil the condition now that they are looked at, each once."""
+        if not plan.from_lake:
+            yield from self._segments.find(wanted.condition, wanted.at, wanted.account, segment=part, segments=plan.parts)
+            return
+        accounts = [account.key for account in self._accounts.everyone()]
+        members = self._members(plan.audience_id, part, plan.parts)
+        while batch := list(islice(members, _BATCH)):
+            people = self._segments.load(batch, accounts, conditions=[wanted.condition])
+            for cid, person in people.items():
+                # Who has been linked since comes under the number that lives, unless that is in the audience by itself.
+                is_his_turn = person.cid == cid or not self._is_member(plan.audience_id, person.cid)
+                if is_his_turn and self._segments.holds(wanted.condition, person, wanted.at, wanted.account):
+                    yield person
+
+    def _make(self, wanted: Wanted) -> int:
+        query = compile_sql(self._segments.read(wanted.condition), wanted.at, wanted.account)
+        question = {
+            "op": "audience",
+            "audience_id": wanted.audience_id,
+            "query": to_wire(query.text, query.parameters),
+            "about": {"condition": wanted.condition, "at": to_text(wanted.at), "account": wanted.account},
+        }
+        return int(self._analyst.ask(question)["count"])
+
+    def _members(self, audience_id: str, part: int, parts: int) -> Iterator[Cid]:
+        after = 0
+        while True:
+            question = {"op": "members", "audience_id": audience_id, "after": after, "most": _PAGE, "part": part, "parts": parts}
+            cids: Iterable[Cid] = self._analyst.ask(question)["cids"]
+            for after in cids:
+                yield Cid(after)
+            if not cids:
+                return
+
+    def _is_member(self, audience_id: str, cid: Cid) -> bool:
+        question = {"op": "members", "audience_id": audience_id, "after": cid - 1, "most": 1}
+        return bool(self._analyst.ask(question)["cids"] == [cid])
+
+    def _decided(self, audience_id: str) -> dict[str, Any] | None:
+        content = self._files.get(_key(audience_id))
+        decided: dict[str, Any] | None = json.loads(content) if content else None
+        return decided
+
+    def _decide(self, audience_id: str, decided: dict[str, Any], *, first: bool = False) -> None:
+        content = json.dumps(decided, sort_keys=True).encode()
+        if first:
+            self._files.put_if(_key(audience_id), content, _JSON, "")  # two at once: the first asks for marks, both wait
+        else:
+            self._files.put(_key(audience_id), content, _JSON)
+
+
+def _key(audience_id: str) -> str:
+    return f"{AUDIENCES}{audience_id}.plan"

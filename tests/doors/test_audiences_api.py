@@ -1,0 +1,93 @@
+"""Counts, reach, overlaps and sizes over the admin API: from the lake where there is one, from the tables else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.kernel.ids import customer_id
+from tests.builders import Stage
+from tests.doors.conftest import Knock
+from tests.lake.base_files import put_lake
+
+WOMEN = {"field": "profile.gender", "is": "female"}
+PEOPLE = [{"cid": n, "gender": "female" if n % 3 else "male", "known": True, "linked": False} for n in range(1, 31)]
+
+
+def refusal(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json_body["code"]
+
+
+def test_a_count_says_whether_it_is_exact_or_how_old_the_lake_is(stage: Stage, knock: Knock) -> None:
+    found = knock.api("POST", "/segments/count", {"condition": WOMEN}).json_body
+    assert found == {"count": 0, "sample": [], "as_of": None}
+    put_lake(stage.files, {"customer": PEOPLE})
+    assert knock.api("POST", "/segments/count", {"condition": WOMEN}).json_body["as_of"] is None  # a few people are walked through
+    found = knock.api("POST", "/segments/count", {"condition": WOMEN, "source": "lake"}).json_body
+    assert (found["count"], found["as_of"]) == (20, "2026-11-22T03:00:00.000Z")
+    assert len(found["sample"]) == 5 and set(found["sample"]) <= {customer_id(n) for n in range(1, 31) if n % 3}
+
+
+def test_a_large_company_is_counted_in_the_lake_unless_it_wants_to_know_exactly(
+    stage: Stage, knock: Knock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.segments.asking.FEW", 1)
+    for n in range(3):
+        stage.customer(f"M{n}", gender="female")
+    assert knock.api("POST", "/segments/count", {"condition": WOMEN}).json_body["count"] == 3  # there is no lake yet
+    put_lake(stage.files, {"customer": PEOPLE})
+    assert knock.api("POST", "/segments/count", {"condition": WOMEN}).json_body["count"] == 20
+    assert knock.api("POST", "/segments/count", {"condition": WOMEN, "source": "tables"}).json_body["count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("/segments/count", {"condition": WOMEN, "source": "lake"}, (422, "lake.none")),
+        ("/segments/count", {"condition": {"field": "x", "is": 1}, "source": "lake"}, (422, "condition.field_unknown")),
+        ("/segments/count", {"condition": WOMEN, "source": "sea"}, (422, "api.body_malformed")),
+        ("/segments/reach", {"condition": WOMEN}, (422, "lake.none")),
+        ("/segments/overlaps", {"segments": ["seg_none"]}, (404, "segment.unknown")),
+        ("/segments/overlaps", {"segments": [f"seg_{n}" for n in range(13)]}, (422, "segment.too_many")),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(knock: Knock, path: str, body: dict[str, Any], expected: tuple[int, str]) -> None:
+    assert refusal(knock.api("POST", path, body)) == expected
+
+
+def test_reach_is_told_by_channel(stage: Stage, knock: Knock) -> None:
+    put_lake(
+        stage.files,
+        {
+            "customer": [
+                {"cid": 1, "gender": "female", "email_reachable": True},
+                {"cid": 2, "gender": "female", "email_reachable": False},
+            ],
+            "identity": [{"cid": 1, "email": "a@example.jp"}, {"cid": 2, "email": "b@example.jp"}],
+        },
+    )
+    found = knock.api("POST", "/segments/reach", {"condition": WOMEN}).json_body
+    assert found["count"] == 2
+    assert found["channels"]["email"] == {"reachable": 1, "refused": 1}
+    assert found["channels"]["line"] == {"no_address": 2}
+
+
+def test_segments_are_laid_over_each_other_and_measured_every_day(stage: Stage, knock: Knock) -> None:
+    knock.api("PUT", "/segments/seg_women", {"name": "女性", "condition": WOMEN})
+    knock.api("PUT", "/segments/seg_known", {"name": "会員", "condition": {"field": "customer.known", "is": True}})
+    assert stage.world.asking.measure(stage.clock.now()) == 0
+    put_lake(stage.files, {"customer": PEOPLE})
+    found = knock.api("POST", "/segments/overlaps", {"segments": ["seg_women", "seg_known"]}).json_body
+    assert found["counts"] == {"seg_women": 20, "seg_known": 30}
+    assert found["both"] == [{"one": "seg_women", "other": "seg_known", "count": 20}]
+    today = stage.clock.now()
+    for days in (40, 1, 0):
+        assert stage.world.asking.measure(today - timedelta(days=days)) == 2
+    sizes = knock.api("GET", "/segments/seg_women/sizes").json_body["sizes"]
+    assert list(sizes.values()) == [20, 20, 20] and list(sizes) == sorted(sizes)
+    some_day = list(sizes)[1]
+    assert knock.api("GET", f"/segments/seg_women/sizes?from={some_day}").json_body["sizes"] == {day: 20 for day in list(sizes)[1:]}
+    assert refusal(knock.api("GET", "/segments/seg_women/sizes?from=yesterday")) == (422, "api.parameter_malformed")
+    assert refusal(knock.api("GET", "/segments/seg_men/sizes")) == (404, "segment.unknown")
