@@ -13,6 +13,7 @@ from typing import Any
 from chalicelib.customers.model import DeliveryChannel, Profile, has_postal_address, is_mobile
 from chalicelib.friends.model import friend_sk
 from chalicelib.kernel.clock import from_text
+from chalicelib.kernel.facts import Evidence
 from chalicelib.kernel.signing import fingerprint
 from chalicelib.kernel.windows import day_of
 from chalicelib.kernel.wire import plain
@@ -33,6 +34,7 @@ _PROFILE_TEXTS = (
 )  # fmt: skip
 _FRIEND = friend_sk("")  # type: ignore[arg-type]
 _HISTORY = "HIS#"
+_EVIDENCE = frozenset(str(evidence) for evidence in Evidence)
 
 
 def change_of(table: str, record: Mapping[str, Any]) -> Change | None:
@@ -243,8 +245,10 @@ def _event(item: Item) -> Row:
     _texts(row, item, ("name", "account", "source", "evidence"))
     _texts(row, {"link": item.get("link_id")}, ("link",))
     data = item.get("data")
-    if isinstance(data, Mapping):  # a postback's is one text of LINE's, nothing that is asked by name
+    if isinstance(data, Mapping):
         row["data"] = {name: text for name, text in data.items() if isinstance(text, str)}
+    elif data:  # what a postback carried, under the name that segments.history gives it
+        row["data"] = {"data": _text(data)}
     return row
 
 
@@ -279,7 +283,7 @@ def _reaction(key: str, text: str) -> Row | None:
     """Return a reaction as Enrollment.responses keeps it, None for a text that says nothing."""
     at, _, rest = text.partition(" ")
     evidence = rest.partition(" ")[0]
-    if not evidence:
+    if evidence not in _EVIDENCE:
         return None
     node, _, link = key.partition("|")
     return {"node": node, "evidence": evidence, "at": _instant(at), **({"link": link} if link else {})}

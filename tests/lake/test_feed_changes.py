@@ -26,7 +26,7 @@ AT = "2026-11-22T15:30:00.456Z"
 ENROLLMENT: dict[str, Any] = {
     "pk": "C#7", "sk": "ENR#dormant#", "cid": 7, "scenario": "dormant", "version": 2, "run": 3, "status": "exited",
     "path": {"send_a__202611200900": "sent", "send_a__202611210900": "sent", "send_b__202611220900": "skipped cap", "w__1": "moved x y"},
-    "responses": {"send_a": f"{AT} B clicked", "send_a|lnk_1": f"{AT} B clicked", "odd": "nothing"}, "events": {},
+    "responses": {"send_a": f"{AT} B clicked", "send_a|lnk_1": f"{AT} B clicked", "odd": "nothing", "old": f"{AT} click"}, "events": {},
     "entered_at": AT, "ended_at": "", "reason": "goal",
 }  # fmt: skip
 EXAMPLES: list[tuple[str, Item, tuple[str, dict[str, Any]]]] = [
@@ -70,7 +70,7 @@ EXAMPLES: list[tuple[str, Item, tuple[str, dict[str, Any]]]] = [
     ("timeline", {"pk": "C#7", "sk": f"EV#{AT}#q", "kind": "survey_answered", "at": AT, "name": "満足度", "data": {"q1": "はい"}},
      ("event", {"cid": 7, "id": f"EV#{AT}#q", "kind": "survey_answered", "at_instant": AT[:-1], "name": "満足度", "data": {"q1": "はい"}})),
     ("timeline", {"pk": "C#7", "sk": f"EV#{AT}#p", "kind": "postback", "at": AT, "account": "main", "evidence": "A", "data": "menu=1"},
-     ("event", {"cid": 7, "id": f"EV#{AT}#p", "kind": "postback", "at_instant": AT[:-1], "account": "main", "evidence": "A"})),
+     ("event", {"cid": 7, "id": f"EV#{AT}#p", "kind": "postback", "at_instant": AT[:-1], "account": "main", "evidence": "A", "data": {"data": "menu=1"}})),
     ("engine", ENROLLMENT,
      ("enrollment",
       {"cid": 7, "id": "ENR#dormant##00003", "scenario": "dormant", "version": 2, "status": "exited", "reason": "goal",
