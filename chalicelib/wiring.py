@@ -10,6 +10,7 @@ from chalicelib.kernel.clock import Clock, SystemClock
 from chalicelib.settings import Settings, settings
 
 if TYPE_CHECKING:
+    from chalicelib.archive.service import Archives
     from chalicelib.campaigns.service import Campaigns
     from chalicelib.customers.service import Customers
     from chalicelib.delivery.answers import Answers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.imports.service import Imports
     from chalicelib.kernel.each import Mapper
     from chalicelib.lake.feed import Feeder
+    from chalicelib.lake.marks import Marks
     from chalicelib.lake.questions import Questions
     from chalicelib.line_accounts.service import LineAccounts
     from chalicelib.messages.service import Messages
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.service import Scenarios
     from chalicelib.scenarios.upkeep import Upkeep
     from chalicelib.segments.asking import Asking
+    from chalicelib.segments.candidates import Candidates
     from chalicelib.segments.service import Segments
     from chalicelib.sources.service import Sources
     from chalicelib.staff.service import Staff
@@ -258,9 +261,21 @@ class World:
     @cached_property
     def imports(self) -> Imports:
         """Imports."""
+        from chalicelib.imports.customer_rows import CustomerRows
+        from chalicelib.imports.event_rows import EventRows
+        from chalicelib.imports.model import ImportKind
+        from chalicelib.imports.order_rows import OrderRows
         from chalicelib.imports.service import Imports
+        from chalicelib.imports.taking import Taker
 
-        return Imports(self.customers, self.orders, self.friends, self.people, self.line_accounts, self.files, self.clock)
+        people = CustomerRows(self.people, self.customers, self.friends, self.tags)
+        takers: dict[ImportKind, Taker] = {
+            ImportKind.CUSTOMERS: people,
+            ImportKind.TAGS: people,
+            ImportKind.ORDERS: OrderRows(self.people, self.orders, self.tags),
+            ImportKind.EVENTS: EventRows(self.people, self.tracking, self.clock),
+        }
+        return Imports(takers, self.line_accounts, self.files, self.clock)
 
     @cached_property
     def identity_links(self) -> IdentityLinks:
@@ -344,6 +359,20 @@ class World:
         return Asking(self.segments, self.people, self.analyst, Sizes(self.files))
 
     @cached_property
+    def marks(self) -> Marks:
+        """How far the lake has come."""
+        from chalicelib.lake.marks import Marks
+
+        return Marks(self.database, self.files)
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        """The people of a send."""
+        from chalicelib.segments.candidates import Candidates
+
+        return Candidates(self.segments, self.asking, self.line_accounts, self.analyst, self.marks, self.files)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """Claims, batches and calls."""
         from chalicelib.delivery.ledger import Ledger
@@ -409,6 +438,13 @@ class World:
         return Answers(self.ledger, self.line, self.line_accounts, self.identity_links, self.friends, self.clock)
 
     @cached_property
+    def archives(self) -> Archives:
+        """Everything in one file."""
+        from chalicelib.archive.service import Archives
+
+        return Archives(self.database, self.files, self.schedules, self.clock)
+
+    @cached_property
     def sources(self) -> Sources:
         """Systems that report."""
         from chalicelib.sources.service import Sources
@@ -423,6 +459,8 @@ class World:
         return Campaigns(
             self.delivery,
             self.segments,
+            self.asking,
+            self.candidates,
             self.messages,
             self.line_accounts,
             self.database,
@@ -537,7 +575,15 @@ class World:
         from chalicelib.scenarios.entries import Entries
 
         return Entries(
-            self.engine, self.cohorts, self.records, self.published, self.segments, self.line_accounts, self.files, self.clock
+            self.engine,
+            self.cohorts,
+            self.records,
+            self.published,
+            self.segments,
+            self.candidates,
+            self.line_accounts,
+            self.files,
+            self.clock,
         )
 
     @cached_property

@@ -9,10 +9,13 @@ from typing import Any
 
 from chalicelib import observability
 from chalicelib.entrypoints.batches import work_through
+from chalicelib.entrypoints.problems import sentences
 from chalicelib.entrypoints.steps import Step, enqueue
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.errors import DomainError, InvalidError
+from chalicelib.kernel.facts import Fact, OrderPlaced
 from chalicelib.reactions import react, react_to_orders
+from chalicelib.segments.candidates import WAIT_SECONDS
 from chalicelib.wiring import World
 
 _STALE = timedelta(minutes=15)
@@ -38,13 +41,18 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
             return _enter(step, here)
         case "scenario_cohorts" | "scenario_stop_page" | "scenario_move_page" | "scenario_sweep_page":
             return here.upkeep.do(dict(step), lambda facts: react(facts, here))
+        case "segment_sizes":
+            observability.info("segments measured", segments=here.asking.measure(here.clock.now()))
+            return []
         case "scenario_counts":
             here.counts.roll_up(step["scenario_id"], step["version"], here.clock.now())
             return []
+        case "archive":
+            return here.archives.do(step)
         case "rehearsal":
             return here.full_rehearsals.do(step["rehearsal_id"], step["part"])
         case "import":
-            more = here.imports.work(step["import_id"], lambda facts: react_to_orders(facts, here))
+            more = here.imports.work(step["import_id"], lambda facts: _follow(facts, here), sentences)
             return [dict(step)] if more else []
         case unknown:
             raise DomainError("step.unknown", op=unknown)
@@ -68,7 +76,10 @@ def tick(event: Mapping[str, Any], here: World) -> None:
             enqueue(here.campaigns.overdue(), here)
             observability.info("reconciled", cohorts_started=started, pages_settled=pages)
         case "plan":
+            enqueue([{"op": "segment_sizes"}], here)
             observability.info("planned", cohorts_started=here.upkeep.plan())
+        case "restored":
+            observability.info("restored", cohorts_started=here.upkeep.revive())
         case unknown:
             raise DomainError("tick.unknown", kind=unknown)
 
@@ -85,7 +96,17 @@ def _enter(step: Mapping[str, Any], here: World) -> list[Step]:
     if step["part"] == 0:
         here.scenarios.arm(here.scenarios.get(scenario_id))
     part = here.entries.by_schedule(scenario_id, at, step["part"])
-    return [] if part is None else [{**step, "part": part}]
+    if part is None:
+        return []
+    if part == step["part"]:
+        return [{**step, "delay_seconds": WAIT_SECONDS}]
+    return [{"op": step["op"], "scenario_id": scenario_id, "at": step["at"], "part": part}]
+
+
+def _follow(facts: list[Fact], here: World) -> None:
+    """Do what follows from rows of an import; from its orders all at once."""
+    react_to_orders([fact for fact in facts if isinstance(fact, OrderPlaced)], here)
+    react((fact for fact in facts if not isinstance(fact, OrderPlaced)), here)
 
 
 def _instant(text: str) -> datetime:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from chalicelib.kernel.clock import Clock, from_text
 from chalicelib.kernel.errors import ConflictError, DomainError, NotFoundError, SendingStoppedError
 from chalicelib.kernel.facts import Fact
+from chalicelib.kernel.ids import ScenarioId
 from chalicelib.observability import gauge, warning
 from chalicelib.ports.machines import Machines
 from chalicelib.scenarios import table
@@ -257,15 +258,14 @@ class Upkeep:
                 if cohort.version in head.moves or why == "far":
                     continue
                 if cohort.hold == NO_MACHINE:
-                    self._publish_again(cohort)
+                    self._publish_again(cohort.scenario_id, cohort.version)
                 started += self._cohorts.start_again(cohort, now) if why == "overdue" else self._start(cohort, now)
         gauge("CohortsOverdue", whys.count("overdue"))
         gauge("CohortsHeld", whys.count("held"))
         return started, steps
 
-    def _publish_again(self, cohort: Cohort) -> None:
-        """Bring back the machine of a version into which somebody came after everybody had left it."""
-        scenario_id, number = cohort.scenario_id, cohort.version
+    def _publish_again(self, scenario_id: ScenarioId, number: int) -> None:
+        """Bring back the machine of a version, into which somebody came after everybody had left it, or that is elsewhere."""
         machine = compile_machine(
             self._engine.version(scenario_id, number).graph, scenario_id, number, settings().steps_function_arn
         )
@@ -315,6 +315,20 @@ class Upkeep:
         active = [head for head in self._scenarios.everyone() if head.state is ScenarioState.ACTIVE]
         found = [cohort for head in active for cohort in self._records.live_cohorts(head.scenario_id)]
         return sum(self._cohorts.start_again(cohort, now) for cohort in found if not is_moving(cohort))
+
+    def revive(self) -> int:
+        """Bring scenarios back whose data came from another installation: machines, schedules, executions; return how many.
+
+        Harmless when repeated.
+        """
+        for head in self._scenarios.everyone():
+            if not head.version:
+                continue
+            live = {cohort.version for cohort in self._records.live_cohorts(head.scenario_id)}
+            for number in sorted(live | ({head.version} if head.state is not ScenarioState.STOPPED else set())):
+                self._publish_again(head.scenario_id, number)
+            self._scenarios.arm(head)
+        return self.restart()
 
 
 def why_standing(head: ScenarioHead, cohort: Cohort, now: datetime) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 # area:verb; `*` may everything. Each route of the admin API names one of these.
 SCOPES = (
     "accounts:read", "accounts:write",
+    "archives:read", "archives:write",
     "campaigns:read", "campaigns:write",
     "customers:read", "customers:write",
     "events:write",

@@ -8,6 +8,7 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.entrypoints.admin_api import (
     accounts,
+    archive,
     audiences,
     campaigns,
     customers,
@@ -32,6 +33,7 @@ from chalicelib.wiring import world
 blueprint = Blueprint(__name__)
 ROOMS = (
     accounts,
+    archive,
     audiences,
     campaigns,
     customers,
