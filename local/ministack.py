@@ -69,6 +69,38 @@ def keep_mail(mail: Any) -> None:
     mail.get_state, mail.load_persisted_state = get, load
 
 
+def stream_statements(dynamodb: Any) -> None:
+    """Let streams tell what PartiQL writes, as DynamoDB's do: MiniStack tells them of all other writes only (seen in 1.5.33)."""
+
+    def inserted(table: Any, parsed: Any) -> tuple[Any, Any]:
+        item = parsed["item"]["M"] if set(parsed["item"]) == {"M"} else parsed["item"]
+        pk, sk = (dynamodb._extract_key_val(item.get(table[name])) for name in ("pk_name", "sk_name"))
+        return pk, sk
+
+    def named(table: Any, parsed: Any) -> tuple[Any, Any]:
+        pk, sk, *_ = dynamodb._partiql_key_target(table, parsed)
+        return pk, sk
+
+    def patch(verb: str, key_of: Callable[[Any, Any], tuple[Any, Any]]) -> None:
+        act = getattr(dynamodb, f"_partiql_{verb}")
+
+        def telling(table: Any, parsed: Any, *rest: Any) -> Any:
+            pk, sk = key_of(table, parsed)
+            old = table["items"].get(pk, {}).get(sk)
+            answer = act(table, parsed, *rest)
+            new = table["items"].get(pk, {}).get(sk)
+            if answer[0] == 200 and (old or new):
+                event = "REMOVE" if new is None else "MODIFY" if old else "INSERT"
+                dynamodb._emit_stream_event(table["TableName"], event, old, new)
+            return answer
+
+        setattr(dynamodb, f"_partiql_{verb}", telling)
+
+    patch("insert", inserted)
+    patch("update", named)
+    patch("delete", named)
+
+
 class Status:
     """What `GET /_enishi/status` answers: everything in flight, so that a caller can tell when all is quiet."""
 
@@ -192,6 +224,7 @@ def _run() -> None:
     count_invocations(virtual, lambda_svc)
     keep_error_types(lambda_svc)
     keep_mail(ses)
+    stream_statements(dynamodb)
     for module in (ses, ses_v2):
         module.time = Overlay(time, time=virtual.clock.seconds)  # mail carries the virtual time
     report_mail_events(ses_v2, sns, virtual.clock.now)
