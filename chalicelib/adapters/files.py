@@ -96,6 +96,17 @@ class S3Files:
             content: bytes = answer["Body"].read()
         return content
 
+    def size(self, key: str) -> int | None:
+        """Return how many bytes a file has; see the port."""
+        with translated("HeadObject"):
+            try:
+                answer = client("s3").head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if code_of(error) in _MISSING:
+                    return None
+                raise
+        return int(answer["ContentLength"])
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove files; see the port."""
         for part in _batches(keys, _MOST_AT_ONCE):

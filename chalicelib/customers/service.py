@@ -54,6 +54,10 @@ class Customers:
         customers = self.load(changes)
         return [(customers[numbers[identity]], identity not in known) for identity in identities]
 
+    def write(self, changes: dict[Cid, dict[str, Any]]) -> None:
+        """Write these fields of many people's profiles, leaving the others; who has no profile yet gets one."""
+        table.upsert_many(self._database, changes, to_text(self._clock.now()))
+
     def change(self, cid: Cid, values: Mapping[str, Any]) -> Customer:
         """Change a known customer's fields; None empties one. Raises NotFoundError, InvalidError(`customer.member_no_fixed`)."""
         current = self.get(cid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from chalicelib.friends import table
@@ -13,17 +14,19 @@ from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.people.model import line_identity
 from chalicelib.people.service import People
+from chalicelib.ports.database import Database
 from chalicelib.ports.line import Line
 
 
 class Friends:
     """Friends of all LINE accounts."""
 
-    def __init__(self, people: People, accounts: LineAccounts, line: Line, clock: Clock) -> None:
+    def __init__(self, people: People, accounts: LineAccounts, line: Line, clock: Clock, database: Database) -> None:
         self._people = people
         self._accounts = accounts
         self._line = line
         self._clock = clock
+        self._database = database
 
     def find(self, account: AccountKey, user_id: LineUserId) -> Friend | None:
         """Return a friend by his LINE user id."""
@@ -110,6 +113,13 @@ class Friends:
             return False
         table.create(cid, account, user_id, at, FollowState.UNKNOWN)
         return True
+
+    def enter_many(self, friends: Iterable[Friend]) -> set[LineUserId]:
+        """Enter friends of known people from another system's export; return those that are somebody else here."""
+        given = {line_identity(friend.account, friend.line_user_id): friend for friend in friends}
+        lost = self._people.number_identities({identity: friend.cid for identity, friend in given.items()})
+        table.create_many(self._database, [friend for identity, friend in given.items() if identity not in lost])
+        return {given[identity].line_user_id for identity in lost}
 
     def move(self, friend: Friend, new: Cid) -> None:
         """Make the friend a part of another person (identity link); harmless when repeated, at whatever point it stopped.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from pynamodb.attributes import UnicodeAttribute
@@ -12,6 +13,8 @@ from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.errors import TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.people.model import person_key
+from chalicelib.ports.database import Database, Statement
+from chalicelib.settings import settings
 from chalicelib.storage import CoreItem, is_lost, saved
 
 
@@ -48,6 +51,26 @@ def create(cid: Cid, account: AccountKey, user_id: LineUserId, first_seen_at: da
         state_at="" if state is FollowState.UNKNOWN else to_text(first_seen_at),
     )
     return saved(item, FriendItem.pk.does_not_exist())
+
+
+def create_many(database: Database, friends: Iterable[Friend]) -> None:
+    """Write friendships that are not there yet."""
+    items = [
+        {
+            "pk": person_key(friend.cid),
+            "sk": friend_sk(friend.account),
+            "line_user_id": friend.line_user_id,
+            "state": str(friend.state),
+            "first_seen_at": to_text(friend.first_seen_at),
+            "state_at": to_text(friend.state_at) if friend.state_at else "",
+            "display_name": friend.display_name,
+            "picture_url": friend.picture_url,
+            "language": friend.language,
+            "profile_at": "",
+        }
+        for friend in friends
+    ]
+    database.execute([Statement.insert(settings().core_table, item) for item in items])
 
 
 def set_state(cid: Cid, account: AccountKey, state: FollowState, at: datetime) -> bool:

@@ -1,55 +1,65 @@
-"""Bring a file in, a chunk at a time; every chunk may come twice."""
+"""Bring a file in, some rows at a time; any of them may come twice."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.customers.service import Customers
-from chalicelib.friends.service import Friends
 from chalicelib.imports import table
-from chalicelib.imports.model import (
-    MOST_BYTES,
-    ImportJob,
-    ImportKind,
-    ImportState,
-    OrderRow,
-    Sheet,
-    cells,
-    customer_values,
-    error_line,
-    numbered,
-    order_row,
-    read,
-)
+from chalicelib.imports.columns import HEAD, Columns, Sheet, check_fields, find_columns, missing, open_sheet, sample, settle
+from chalicelib.imports.model import MOST_BYTES, ImportJob, ImportKind, ImportState, Options, Tally, is_too_many
+from chalicelib.imports.records import ASCII, WINDOW, Record, encoding_beyond, encoding_of, records
+from chalicelib.imports.refusals import MARK, Explain, Refusal, bare, header_line, refusal_line
+from chalicelib.imports.taking import Outcome, Taker, order_number_of, rows_of
+from chalicelib.imports.values import are_data_names
 from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import ConflictError, DomainError, InvalidError, NotFoundError
-from chalicelib.kernel.facts import OrderPlaced
-from chalicelib.kernel.ids import AccountKey, LineUserId, is_line_user_id, new_id
+from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
+from chalicelib.kernel.ids import new_id
+from chalicelib.kernel.signing import fingerprint
 from chalicelib.line_accounts.service import LineAccounts
-from chalicelib.orders.model import Order
-from chalicelib.orders.service import Orders
-from chalicelib.people.model import member_identity
-from chalicelib.people.service import People
 from chalicelib.ports.files import Files
 
-CHUNK = 500
 _ID = re.compile(r"imp_[0-9A-Z]{26}\Z")
 _WORK_SECONDS = 200.0  # then the next message goes on: a Lambda call ends at 300
 _UPLOAD_SECONDS = 3600
+_MOST_TOGETHER = 20_000  # rows of one order: more are another column taken for its number
+_MOST_KEPT = 20_000_000  # bytes of refused rows; a spreadsheet opens them, and so does a worker
+_PREVIEWED = 5
+Act = Callable[[list[Any]], None]
 
 
-@dataclass(slots=True)
-class Chunk:
-    """What a chunk came to. errors: (line, sentence code, row)."""
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How a file is cut: window: bytes read at once; batch: rows taken at once; stretch: rows between two marks of how far."""
 
-    created: int = 0
-    changed: int = 0
-    errors: list[tuple[int, str, list[str]]] = field(default_factory=list)
-    facts: list[OrderPlaced] = field(default_factory=list)
+    window: int = WINDOW
+    batch: int = 500
+    stretch: int = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a file seems to be. options: our proposal with what was asked for; missing: fields that still need a column."""
+
+    sheet: Sheet
+    options: Options
+    missing: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a stretch of rows came to. problem: why the file ends here, empty when it does not."""
+
+    position: int
+    line: int
+    tally: Tally
+    errors: str
+    is_end: bool
+    problem: str = ""
 
 
 class Imports:
@@ -57,32 +67,25 @@ class Imports:
 
     def __init__(
         self,
-        customers: Customers,
-        orders: Orders,
-        friends: Friends,
-        people: People,
+        takers: Mapping[ImportKind, Taker],
         accounts: LineAccounts,
         files: Files,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
+        sizes: Sizes = Sizes(),
     ) -> None:
-        self._customers = customers
-        self._orders = orders
-        self._friends = friends
-        self._people = people
+        self._takers = takers
         self._accounts = accounts
         self._files = files
         self._clock = clock
         self._monotonic = monotonic
+        self._sizes = sizes
 
-    def create(
-        self, kind: ImportKind, *, dry_run: bool, trigger: bool, mapping: Mapping[str, str], account: str = ""
-    ) -> tuple[ImportJob, str]:
-        """Make a job; return it and the address that takes the file by PUT for an hour."""
-        if account:
-            self._accounts.get(account)
+    def create(self, kind: ImportKind, **given: Any) -> tuple[ImportJob, str]:
+        """Make a job with these Options; return it and the address that takes the file by PUT for an hour."""
+        options = self._checked(kind, Options(**given))
         now = self._clock.now()
-        job = ImportJob(new_id("imp", now), kind, ImportState.CREATED, dry_run, trigger, now, mapping=mapping, account=account)
+        job = ImportJob(new_id("imp", now), kind, ImportState.CREATED, now, options)
         table.put(job)
         return job, self._files.upload_url(job.file_key, "text/csv", _UPLOAD_SECONDS)
 
@@ -94,145 +97,202 @@ class Imports:
         return job
 
     def errors_url(self, job: ImportJob) -> str:
-        """Return the address of the refused rows, empty when there are none."""
-        return self._files.download_url(job.errors_key, _UPLOAD_SECONDS) if job.failed and job.state is ImportState.DONE else ""
+        """Return the address of the refused rows, empty when there are none or not yet."""
+        is_over = job.state not in (ImportState.CREATED, ImportState.RUNNING)
+        return self._files.download_url(job.errors_key, _UPLOAD_SECONDS) if job.failed and is_over else ""
 
-    def start(self, import_id: str) -> ImportJob:
-        """Let the work begin once the file is there. Raises ConflictError(`import.started`), InvalidError(`import.no_file`)."""
+    def preview(self, import_id: str, given: Mapping[str, Any]) -> Preview:
+        """Return what an import would make of its file, were it started with these options.
+
+        Raises InvalidError as a start would (`import.no_file`, `import.empty`, `import.encoding_unknown`, …).
+        """
+        job = self.get(import_id)
+        options = self._checked(job.kind, replace(job.options, **given))
+        if not self._files.size(job.file_key):
+            raise InvalidError("import.no_file")
+        sheet, _ = self._open(job, options)
+        settled = settle(sheet, job.kind, table.remembered(_key(job.kind, sheet)), options)
+        there = [name for name, column in settled.mapping.items() if column in sheet.header]
+        absent = missing(job.kind, [*there, *settled.defaults])
+        if "line_user_id" in settled.mapping and not settled.account:
+            absent.append("account")
+        return Preview(sheet, settled, absent, sample(self._reader(job), sheet, _PREVIEWED))
+
+    def start(self, import_id: str, given: Mapping[str, Any] | None = None) -> ImportJob:
+        """Let the work begin once the file is there; after a dry run or a failure it may begin again, with other options.
+
+        Raises ConflictError(`import.started`), InvalidError(`import.no_file`, `import.too_large`, `import.field_unknown`).
+        """
         job = self.get(import_id)
         if job.state is ImportState.RUNNING:
             return job  # whoever started it may have died before it was enqueued; two workers do one worker's work
-        if job.state is not ImportState.CREATED:
+        if job.state is ImportState.DONE and not job.options.dry_run:
             raise ConflictError("import.started", state=job.state)
-        content = self._files.get(job.file_key)
-        if content is None:
+        size = self._files.size(job.file_key)
+        if size is None:
             raise InvalidError("import.no_file")
-        if len(content) > MOST_BYTES:
+        if size > MOST_BYTES:
             raise InvalidError("import.too_large", most=MOST_BYTES)
-        running = replace(job, state=ImportState.RUNNING)
-        table.put(running)
-        return running
+        options = self._checked(job.kind, replace(job.options, **(given or {})))
+        run = job.run if job.state is ImportState.CREATED else job.run + 1
+        fresh = ImportJob(job.import_id, job.kind, ImportState.RUNNING, job.created_at, options, run, size)
+        if not table.advance(job, fresh):
+            raise ConflictError("import.started", state=self.get(import_id).state)
+        return fresh
 
-    def work(self, import_id: str, act: Callable[[list[OrderPlaced]], None]) -> bool:
+    def cancel(self, import_id: str) -> ImportJob:
+        """Stop a job; what it has brought in stays. Raises ConflictError(`import.over`)."""
+        while True:
+            job = self.get(import_id)
+            if job.state is ImportState.CANCELLED:
+                return job
+            if job.state not in (ImportState.CREATED, ImportState.RUNNING):
+                raise ConflictError("import.over", state=job.state)
+            cancelled = replace(job, state=ImportState.CANCELLED)
+            if job.failed:
+                self._join_errors(job, find_columns(self._open(job, job.options)[0], job.kind, job.options))
+            if table.advance(job, cancelled):
+                return cancelled
+
+    def work(self, import_id: str, act: Act, explain: Explain = bare) -> bool:
         """Go on with a job; return whether more is to be done.
 
-        act: what follows from a chunk's orders when they may start scenarios, done before the chunk counts as done.
+        act: what follows from rows that may start scenarios, done before they count as done. explain: the sentences of a
+        refusal, Japanese and English.
         """
-        job = self.get(import_id)
-        if job.state is not ImportState.RUNNING:
-            return False
-        content = self._files.get(job.file_key) or b""
-        try:
-            sheet = read(content, job.kind, job.mapping)
-        except InvalidError as error:
-            table.put(replace(job, state=ImportState.FAILED, problem=str(error)))
-            return False
         started = self._monotonic()
-        job = replace(job, rows=len(sheet.rows))
-        while job.position < len(sheet.rows):
-            chunk = self._chunk(job, sheet)
-            # The chunk's errors and what follows first, the position last: a crash does the chunk once more, to the same end.
-            self._keep_errors(job, chunk)
-            job = replace(
-                job,
-                position=min(job.position + CHUNK, len(sheet.rows)),
-                created=job.created + chunk.created,
-                changed=job.changed + chunk.changed,
-                failed=job.failed + len(chunk.errors),
-            )
-            if job.trigger and chunk.facts:
-                act(chunk.facts)
-            table.put(job)
+        job = self.get(import_id)
+        sheet: Sheet | None = None
+        while job.state is ImportState.RUNNING:
+            if not job.position:
+                new = self._begun(job)
+            else:
+                sheet = sheet or self._open(job, job.options)[0]
+                columns = find_columns(sheet, job.kind, job.options)
+                stretch = self._stretch(job, sheet, columns, act, explain)
+                # The refused rows and what follows first, how far we are last: a crash does it once more, to the same end.
+                new = self._after(job, stretch)
+                if stretch.errors:
+                    self._files.put(f"{job.errors_prefix}{job.position:013d}.csv", stretch.errors.encode(), "text/csv")
+                if new.state is not ImportState.RUNNING and new.failed:
+                    self._join_errors(new, columns)
+            # Where another worker was faster, or somebody has called it off, what he wrote stands.
+            job = new if table.advance(job, new) else self.get(import_id)
             if self._monotonic() - started > _WORK_SECONDS:
-                return True
-        self._join_errors(job, sheet)
-        table.put(replace(job, state=ImportState.DONE))
+                return job.state is ImportState.RUNNING
         return False
 
-    def _chunk(self, job: ImportJob, sheet: Sheet) -> Chunk:
-        return self._customer_chunk(job, sheet) if job.kind is ImportKind.CUSTOMERS else self._order_chunk(job, sheet)
+    def _checked(self, kind: ImportKind, options: Options) -> Options:
+        if options.account:
+            self._accounts.get(options.account)
+        check_fields(kind, options)
+        data = {name[5:] for name in (*options.mapping, *options.defaults) if name.startswith("data.")}
+        if kind is ImportKind.EVENTS and not are_data_names(sorted(data)):
+            raise InvalidError("import.data_names")
+        return options
 
-    def _customer_chunk(self, job: ImportJob, sheet: Sheet) -> Chunk:
-        chunk = Chunk()
-        good: list[tuple[int, list[str], dict[str, Any], str]] = []
-        for line, row in numbered(sheet, job.position, CHUNK):
-            try:
-                given = cells(sheet, row)
-                user_id = given.get("line_user_id", "").strip()
-                if user_id and (not is_line_user_id(user_id) or not job.account):
-                    raise InvalidError("customer.line_user_id_malformed", field="line_user_id")
-                good.append((line, row, customer_values(given), user_id))
-            except DomainError as error:
-                chunk.errors.append((line, _sentence(error), row))
-        if job.dry_run:
-            known = self._people.find_many(member_identity(values["member_no"]) for _, _, values, _ in good)
-            numbers = [member_identity(values["member_no"]) in known for _, _, values, _ in good]
-            chunk.changed, chunk.created = sum(numbers), len(numbers) - sum(numbers)
-            return chunk
-        self._keep_attributes([values for _, _, values, _ in good])
-        saved = self._customers.save_many(values for _, _, values, _ in good)
-        for (line, row, _, user_id), (customer, is_new) in zip(good, saved, strict=True):
-            chunk.created += is_new
-            chunk.changed += not is_new
-            if user_id and not self._friends.enter(AccountKey(job.account), LineUserId(user_id), customer.cid, self._clock.now()):
-                chunk.errors.append((line, "customer.line_user_id_taken", row))
-        return chunk
+    def _reader(self, job: ImportJob) -> Callable[[int, int], bytes]:
+        return lambda start, length: self._files.read(job.file_key, start, length) or b""
 
-    def _keep_attributes(self, rows: list[dict[str, Any]]) -> None:
-        # The company's own fields are one field of the profile: those that the file does not carry are put back in.
-        carrying = [row for row in rows if "attributes" in row]
-        people = self._people.find_many(member_identity(row["member_no"]) for row in carrying)
-        customers = self._customers.load(people.values())
-        kept = {identity: dict(customers[cid].profile.attributes) for identity, cid in people.items()}
-        for row in carrying:
-            attributes = kept.setdefault(member_identity(row["member_no"]), {})
-            attributes |= row["attributes"]
-            row["attributes"] = dict(attributes)
+    def _open(self, job: ImportJob, options: Options) -> tuple[Sheet, str]:
+        """Return the head of a file, and the encoding of all of it."""
+        read = self._reader(job)
+        head = read(0, 2 * HEAD)
+        is_whole = len(head) < 2 * HEAD
+        encoding, mark = encoding_of(head, is_whole=is_whole)
+        whole = options.encoding or (encoding_beyond(read, len(head)) if encoding == ASCII else encoding)
 
-    def _order_chunk(self, job: ImportJob, sheet: Sheet) -> Chunk:
-        chunk = Chunk()
-        parsed: list[tuple[int, list[str], OrderRow]] = []
-        seen: set[str] = set()
-        for line, row in numbered(sheet, job.position, CHUNK):
-            try:
-                order = order_row(cells(sheet, row))
-                if order.order_no in seen:
-                    raise InvalidError("order.twice_in_file", field="order_no")
-                seen.add(order.order_no)
-                parsed.append((line, row, order))
-            except DomainError as error:
-                chunk.errors.append((line, _sentence(error), row))
-        people = self._people.find_many(member_identity(order.member_no) for _, _, order in parsed)
-        good = []
-        for line, row, order in parsed:
-            cid = people.get(member_identity(order.member_no))
-            if cid is None:
-                chunk.errors.append((line, "customer.unknown", row))
-            else:
-                good.append((line, row, Order(order.order_no, cid, order.at, order.amount_yen, order.products, order.shop)))
-        chunk.created = len(good)
-        if job.dry_run or not good:
-            return chunk
-        chunk.facts, strangers = self._orders.take(order for _, _, order in good)
-        taken = [(line, "order.of_another_customer", row) for line, row, order in good if order.order_no in strangers]
-        chunk.errors += taken
-        chunk.created -= len(taken)
-        return chunk
+        def near(start: int, length: int) -> bytes:
+            return head[start : start + length] if is_whole or start + length <= len(head) else read(start, length)
 
-    def _keep_errors(self, job: ImportJob, chunk: Chunk) -> None:
-        if chunk.errors:
-            text = "".join(error_line([str(line), why, *row]) for line, why, row in sorted(chunk.errors, key=lambda e: e[0]))
-            self._files.put(f"imports/{job.import_id}/errors/{job.position:09d}.csv", text.encode(), "text/csv")
+        return open_sheet(near, options.encoding or encoding, mark, job.kind, options.mapping), whole
 
-    def _join_errors(self, job: ImportJob, sheet: Sheet) -> None:
-        if not job.failed:
-            return
-        parts = [self._files.get(key) or b"" for key in self._files.list(f"imports/{job.import_id}/errors/")]
-        head = error_line(["行", "理由", *sheet.header]).encode()
-        # With a byte order mark, so that a spreadsheet reads the Japanese right.
-        self._files.put(job.errors_key, b"\xef\xbb\xbf" + head + b"".join(parts), "text/csv; charset=utf-8")
+    def _begun(self, job: ImportJob) -> ImportJob:
+        """Return a job whose file's head was read: what its columns are stands fast from here on."""
+        try:
+            sheet, encoding = self._open(job, job.options)
+            key = _key(job.kind, sheet)
+            options = settle(sheet, job.kind, table.remembered(key), job.options)
+            find_columns(sheet, job.kind, options)
+        except InvalidError as error:
+            return replace(job, state=ImportState.FAILED, problem=str(error))
+        if job.options.mapping:
+            table.remember(key, options)
+        preset = sheet.preset.key if sheet.preset else ""
+        return replace(job, options=options, encoding=encoding, preset=preset, position=sheet.position, line=sheet.line)
+
+    def _stretch(self, job: ImportJob, sheet: Sheet, columns: Columns, act: Act, explain: Explain) -> Stretch:
+        """Take rows up to the next mark, or to where the file ends or breaks."""
+        tally, errors, kept = Tally(), [], job.kept
+        position, line = job.position, job.line
+        try:
+            for batch in self._batches(job, sheet, columns):
+                outcome = Outcome()
+                self._takers[job.kind].take(job, rows_of(batch, columns, job, outcome), outcome)
+                if job.options.trigger and not job.options.dry_run and outcome.facts:
+                    act(outcome.facts)
+                tally += outcome.tally(len(batch))
+                position, line = batch[-1].end, batch[-1].next_line
+                for refusal in sorted(outcome.refusals, key=_line):
+                    if kept < _MOST_KEPT:
+                        errors.append(refusal_line(refusal, columns, explain))
+                        kept += len(errors[-1].encode())
+                if is_too_many(job.options, job.rows + tally.rows, job.failed + tally.failed):
+                    problem = str(InvalidError("import.too_many_refused"))
+                    return Stretch(position, line, tally, "".join(errors), is_end=True, problem=problem)
+                if tally.rows >= self._sizes.stretch:
+                    return Stretch(position, line, tally, "".join(errors), is_end=False)
+        except InvalidError as error:
+            return Stretch(position, line, tally, "".join(errors), is_end=True, problem=str(error))
+        return Stretch(position, line, tally, "".join(errors), is_end=True)
+
+    def _batches(self, job: ImportJob, sheet: Sheet, columns: Columns) -> Iterator[list[Record]]:
+        """Yield rows in batches; the rows of one order are never parted."""
+        batch: list[Record] = []
+        last = ""
+        reader = self._reader(job)
+        for record in records(reader, job.encoding, sheet.delimiter, job.position, job.line, self._sizes.window):
+            if record.is_blank:
+                continue
+            number = order_number_of(job, columns, record)
+            if len(batch) >= self._sizes.batch and (not number or number != last):
+                yield batch
+                batch = []
+            if len(batch) >= _MOST_TOGETHER:
+                raise InvalidError("import.order_too_long", line=record.line)
+            batch.append(record)
+            last = number
+        if batch:
+            yield batch
+
+    def _after(self, job: ImportJob, stretch: Stretch) -> ImportJob:
+        tally = stretch.tally
+        state = ImportState.RUNNING
+        if stretch.is_end:
+            state = ImportState.FAILED if stretch.problem else ImportState.DONE
+        return replace(
+            job,
+            state=state,
+            problem=stretch.problem,
+            position=stretch.position,
+            line=stretch.line,
+            rows=job.rows + tally.rows,
+            created=job.created + tally.created,
+            changed=job.changed + tally.changed,
+            same=job.same + tally.same,
+            failed=job.failed + tally.failed,
+            kept=job.kept + len(stretch.errors.encode()),
+        )
+
+    def _join_errors(self, job: ImportJob, columns: Columns) -> None:
+        parts = [self._files.get(key) or b"" for key in self._files.list(job.errors_prefix)]
+        content = MARK + header_line(columns).encode() + b"".join(parts)
+        self._files.put(job.errors_key, content, "text/csv; charset=utf-8")
 
 
-def _sentence(error: DomainError) -> str:
-    details = ", ".join(str(value) for value in error.details.values())
-    return f"{error.code} ({details})" if details else error.code
+def _key(kind: ImportKind, sheet: Sheet) -> str:
+    return f"{kind}#{fingerprint(sheet.print)}"
+
+
+def _line(refusal: Refusal) -> int:
+    return refusal.line

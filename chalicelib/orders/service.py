@@ -66,6 +66,10 @@ class Orders:
         """Return people's purchase statistics."""
         return {cid: stats_of(items) for cid, items in self._people.collections(cids, [STATS_SK]).items()}
 
+    def find(self, order_nos: Iterable[str]) -> dict[str, Order]:
+        """Return the known ones of these orders by number."""
+        return table.get_many(self._database, order_nos)
+
     def of(self, cid: Cid) -> list[Order]:
         """Return all purchases of a person, oldest first."""
         return table.purchases(self._database, cid)

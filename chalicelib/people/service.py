@@ -68,6 +68,13 @@ class People:
         """Point a free identity to a known person; return False when it points elsewhere."""
         return table.put_pointer(identity, cid, to_text(self._clock.now())) or table.pointer(identity) == cid
 
+    def number_identities(self, wanted: Mapping[str, Cid]) -> set[str]:
+        """Point free identities to known people; return those that point elsewhere."""
+        at = to_text(self._clock.now())
+        outcomes = self._database.execute([table.claim_statement(identity, cid, at) for identity, cid in wanted.items()])
+        taken = [identity for identity, outcome in zip(wanted, outcomes, strict=True) if outcome == DUPLICATE]
+        return {identity for identity, cid in self.find_many(taken).items() if cid != wanted[identity]}
+
     def move(self, identity: str, old: Cid, new: Cid) -> bool:
         """Point an identity from one person to another; True too when that is done already."""
         return table.move_pointer(identity, old, new) or table.pointer(identity) == new

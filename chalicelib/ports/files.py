@@ -41,6 +41,10 @@ class Files(Protocol):
         """Return so many bytes of a file from an offset, fewer at its end, none beyond; None when there is no file."""
         ...
 
+    def size(self, key: str) -> int | None:
+        """Return how many bytes a file has, None when there is none."""
+        ...
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove files; harmless where there is none."""
         ...

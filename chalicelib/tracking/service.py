@@ -184,6 +184,10 @@ class Tracking:
         """Write a fact into the person's timeline."""
         table.note(self._database, fact, kind, details)
 
+    def note_all(self, facts: Iterable[Occurred]) -> None:
+        """Write what happened long ago into people's timelines, where it starts nothing any more."""
+        table.note_all(self._database, facts)
+
     def keep_occurrences(self, facts: Sequence[Occurred]) -> list[Occurred]:
         """Keep what other systems report, each once for its fact_id; return it as it was told first."""
         table.keep_occurrences(self._database, facts, self._clock.now() + _OCCURRENCE_LIFE)

@@ -96,6 +96,22 @@ def note(database: Database, fact: Fact, kind: str, details: dict[str, Any]) -> 
     database.put_many(settings().timeline_table, [{**item, **details}])
 
 
+def note_all(database: Database, facts: Iterable[Occurred]) -> None:
+    """Write many facts into their people's timelines, as `note` does."""
+    items = [
+        {
+            "pk": person_key(fact.cid),
+            "sk": f"EV#{to_text(fact.at)}#{fact.fact_id}",
+            "kind": fact.event,
+            "at": to_text(fact.at),
+            "name": fact.name,
+            "data": dict(fact.data),
+        }
+        for fact in facts
+    ]
+    database.put_many(settings().timeline_table, items)
+
+
 def timeline(database: Database, cid: Cid) -> list[Item]:
     """Return what a person did, oldest first."""
     return database.query(settings().timeline_table, person_key(cid), prefix="EV#")

@@ -90,6 +90,9 @@ class FakeFiles:
     def read(self, key: str, start: int, length: int) -> bytes | None:
         return self.kept[key][start : start + length] if key in self.kept else None
 
+    def size(self, key: str) -> int | None:
+        return len(self.kept[key]) if key in self.kept else None
+
     def delete(self, keys: Iterable[str]) -> None:
         for key in list(keys):
             self.kept.pop(key, None)
