@@ -13,8 +13,8 @@ import msgspec
 from chalicelib.delivery.model import MOST_SENDS
 from chalicelib.scenarios.graph import Scenario
 from chalicelib.scenarios.lint import LONGEST_NAME, MOST_NODES, NODE_ID
-from chalicelib.scenarios.schema_words import CONDITION_WORDS, PARTS, WORDS
-from chalicelib.segments.expression import DATES, EVENTS, FIELDS
+from chalicelib.scenarios.schema_words import PARTS, WORDS
+from chalicelib.segments.schema import condition
 
 _DURATION = r"^P(?=T?\d)(\d+W)?(\d+D)?(T(\d+H)?(\d+M)?)?$"
 _TIME = r"^([01][0-9]|2[0-3]):([0-5][0-9])$"
@@ -52,7 +52,7 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://enishi.dev/scenario-1.schema.json",
         **whole,
-        "$defs": {**parts, "Condition": _condition()},
+        "$defs": {**parts, "Condition": condition(in_run=True)},
     }
 
 
@@ -73,41 +73,3 @@ def _complete(name: str, word: str, part: dict[str, Any], is_required: bool) -> 
         else:
             part.pop("type")
             part |= reference
-
-
-def _condition() -> dict[str, Any]:
-    """Return the shape of docs/segments.md's conditions: exactly one word, with what belongs to it."""
-    inner = {"$ref": "#/$defs/Condition"}
-    text, number, days = {"type": "string", "minLength": 1}, {"type": "number"}, {"type": "integer"}
-    scalar = {"type": ["string", "number", "boolean"]}
-    attribute = {"pattern": r"^attribute\."}
-    shapes: dict[str, dict[str, Any]] = {
-        "all": {"all": {"type": "array", "items": inner}},
-        "any": {"any": {"type": "array", "items": inner}},
-        "not": {"not": inner},
-        "tag": {"tag": text},
-        "segment": {"segment": text},
-        "field": {
-            "field": {"anyOf": [{"enum": list(FIELDS)}, attribute]}, "is": scalar, "in": {"type": "array", "items": scalar},
-            "from": number, "to": number,
-        },
-        "date": {
-            "date": {"anyOf": [{"enum": list(DATES)}, attribute]}, "before_days": days, "within_days": days, "in_days": days,
-            "anniversary_in_days": days,
-        },
-        "purchase": {"purchase": _object({"count_from": number, "count_to": number, "total_from": number, "total_to": number})},
-        "responded": {
-            "responded": _object({"of": {"type": "string"}, "link": {"type": "string"}, "evidence": {"enum": ["A", "B", "C"]}})
-        },
-        "happened": {
-            "happened": _object({"event": {"enum": list(EVENTS)}, "product": {"type": "string"}, "name": {"type": "string"},
-                                 "since": {"type": "string"}}, "event")
-        },
-    }  # fmt: skip
-    ways = [{**_object(shape, word), "description": CONDITION_WORDS[word]} for word, shape in shapes.items()]
-    return {"description": PARTS["Condition"], "oneOf": ways}
-
-
-def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
-    made: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {**made, "required": list(required)} if required else {**made, "minProperties": 1}

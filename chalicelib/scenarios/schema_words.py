@@ -4,7 +4,6 @@ from __future__ import annotations
 
 PARTS = {
     "Scenario": "シナリオ（ステップ配信）。書き方は docs/scenario-format.md。",
-    "Condition": "条件。ちょうど1つの指定を書きます（docs/segments.md）。",
     "EventTrigger": "開始条件: ある人に出来事が起きたとき。",
     "SegmentTrigger": "開始条件: 予定の時刻に条件に合う人。",
     "DateTrigger": "開始条件: 本人の日付（誕生日など）の前後。",
@@ -115,16 +114,4 @@ WORDS = {
     "Schedule.on": "1回だけのときの日（2026-12-01）。",
     "UntilDate.date": "日付（profile.birthday、attribute.…、または開始条件のデータ trigger.…）。",
     "SendNode.account": "シナリオとは別のLINE公式アカウント。",
-}
-CONDITION_WORDS = {
-    "all": "すべて当てはまる。",
-    "any": "どれかに当てはまる。",
-    "not": "当てはまらない。",
-    "tag": "タグが付いている。",
-    "segment": "セグメントに入っている。",
-    "field": "項目の値（is、in、from・to）。",
-    "date": "日付から何日か。",
-    "purchase": "購入の回数と金額。",
-    "responded": "このシナリオで反応した（分岐の中だけ）。",
-    "happened": "このシナリオに入ってから起きた（分岐の中だけ）。",
 }

@@ -20,8 +20,9 @@ from chalicelib.scenarios.people import ScenarioPeople
 from chalicelib.scenarios.records import TableRecords
 from chalicelib.scenarios.schedules import audience_of, next_at, schedule_of
 from chalicelib.scenarios.service import Scenarios
-from chalicelib.scenarios.telling import Sentence, label_of, tell, when
+from chalicelib.scenarios.telling import label_of, tell, when
 from chalicelib.segments.model import Person
+from chalicelib.segments.sentence import Sentence
 from chalicelib.segments.service import Segments
 from chalicelib.tracking.service import Tracking
 

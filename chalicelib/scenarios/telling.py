@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.delivery.model import reason
 from chalicelib.kernel.windows import JST, parse_duration
 from chalicelib.scenarios.graph import ActionNode, BranchNode, EndNode, Scenario, SendNode, SplitNode, WaitForResponseNode, WaitNode
 from chalicelib.scenarios.paths import Step
+from chalicelib.segments.sentence import Sentence
 
 CHANNELS = {"line": ("LINE", "LINE"), "email": ("メール", "e-mail"), "sms": ("SMS", "SMS"), "postal": ("郵送DM", "letter")}
 # Why somebody left, by the word that the enrollment keeps.
@@ -42,14 +42,6 @@ _ACTIONS = {
     "coupon": ("クーポンを渡しました", "gave a coupon"),
     "points": ("ポイントを付けました", "gave points"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One thing said twice."""
-
-    ja: str
-    en: str
 
 
 def label_of(graph: Scenario, node_id: str) -> str:

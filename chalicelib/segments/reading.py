@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,6 +44,7 @@ from chalicelib.segments.expression import (
 _MOST_DEPTH = 20
 _MOST_PARTS = 2_000  # saved segments may name each other, and twenty levels of them could stand for millions of leaves
 MOST_DAYS = 36_500
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 # Returns the condition that is saved under an id, None when there is none.
 Resolve = Callable[[str], object]
 
@@ -73,7 +75,7 @@ class _Reader:
         kinds = [kind for kind in KINDS if kind in tree]
         if len(kinds) != 1:
             raise InvalidError("condition.kind", path=path, known=list(KINDS))
-        if inside and kinds[0] in _OF_A_RUN:
+        if inside and kinds[0] in OF_A_RUN:
             raise InvalidError("condition.of_a_run", path=f"{path}.{kinds[0]}")
         if kinds[0] in _LEAVES:
             return _LEAVES[kinds[0]](tree, path)
@@ -133,7 +135,7 @@ def _text(tree: Mapping[str, Any], name: str, path: str, default: str | None = N
 
 def _field(tree: Mapping[str, Any], path: str) -> Expression:
     name = tree["field"]
-    if name not in FIELDS and not (isinstance(name, str) and name.startswith(ATTRIBUTE)):
+    if name not in FIELDS and not (isinstance(name, str) and name.startswith(ATTRIBUTE) and name != ATTRIBUTE):
         raise InvalidError("condition.field_unknown", path=f"{path}.field", known=list(FIELDS))
     _only(tree, path, "field", "is", "in", "from", "to")
     if "is" in tree and len(tree) == 2:
@@ -154,9 +156,9 @@ def _scalar(value: object, path: str) -> Any:
 
 
 def _bound(tree: Mapping[str, Any], name: str, path: str) -> float | None:
-    value = tree.get(name)
-    if value is None:
+    if name not in tree:
         return None
+    value = tree[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidError("condition.value", path=f"{path}.{name}")
     return value
@@ -170,10 +172,7 @@ def _purchase(tree: Mapping[str, Any], path: str) -> Expression:
     count, total = _span(inner, "count", inside), _span(inner, "total", inside)
     if not set(inner) & set(narrow):
         sums = [("purchase.count", count), ("purchase.total_yen", total)]
-        parts = tuple(FieldBetween(name, span.low, span.high) for name, span in sums if span != _ANY)
-        if not parts:  # {"count_from": null} would hold for everybody
-            raise InvalidError("condition.value", path=inside)
-        return All(parts)
+        return All(tuple(FieldBetween(name, span.low, span.high) for name, span in sums if span != _ANY))
     which = _text(inner, "which", inside, "")
     if which not in ("", "first", "last"):
         raise InvalidError("condition.value", path=f"{inside}.which")
@@ -281,22 +280,22 @@ def _date(tree: Mapping[str, Any], path: str) -> Expression:
 
 
 def _day(tree: Mapping[str, Any], name: str, path: str) -> dt.date | None:
-    value = tree.get(name)
-    if value is None:
+    if name not in tree:
         return None
+    value = tree[name]
     try:
-        return dt.date.fromisoformat(value if isinstance(value, str) and len(value) == len("2026-01-31") else "")
+        return dt.date.fromisoformat(value if isinstance(value, str) and _DAY.match(value) else "")
     except ValueError as error:
         raise InvalidError("condition.no_such_day", path=f"{path}.{name}", given=str(value)[:40]) from error
 
 
 def _days(tree: Mapping[str, Any], name: str, path: str, low: int) -> int | None:
-    value = tree.get(name)
-    if value is None:
+    if name not in tree:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= MOST_DAYS:
+    value = _bound(tree, name, path)
+    if value is None or not low <= value <= MOST_DAYS or value != int(value):
         raise InvalidError("condition.value", path=f"{path}.{name}")
-    return value
+    return int(value)
 
 
 def _responded(tree: Mapping[str, Any], path: str) -> Expression:
@@ -332,4 +331,4 @@ _LEAVES: dict[str, Callable[[Mapping[str, Any], str], Expression]] = {
 KINDS = ("all", "any", "not", *_LEAVES, "segment")
 # Saved segments speak of people. Elsewhere than in a scenario these would be silently false, and a scenario notes for its
 # branches only the events that stand in them.
-_OF_A_RUN = ("responded", "happened")
+OF_A_RUN = ("responded", "happened")
