@@ -23,11 +23,12 @@ from chalicelib.messages.service import Messages
 from chalicelib.people.model import AUDIENCE_SHARDS
 from chalicelib.ports.database import Database
 from chalicelib.ports.schedules import Schedules
+from chalicelib.segments.asking import Asking
+from chalicelib.segments.candidates import WAIT_SECONDS, Candidates, Wanted
 from chalicelib.segments.service import Segments
 from chalicelib.settings import settings
 
 PAGE = 500
-_PARTS = 4
 _LOOKED_AT = 100  # the newest campaigns; older ones that stand still have been seen by an earlier hour
 _LATE_START = timedelta(minutes=10)
 _LATE_WORK = timedelta(hours=2)  # longer than any page and its retries take
@@ -41,6 +42,8 @@ class Campaigns:
         self,
         delivery: Delivery,
         segments: Segments,
+        asking: Asking,
+        candidates: Candidates,
         messages: Messages,
         accounts: LineAccounts,
         database: Database,
@@ -49,6 +52,8 @@ class Campaigns:
     ) -> None:
         self._delivery = delivery
         self._segments = segments
+        self._asking = asking
+        self._candidates = candidates
         self._messages = messages
         self._accounts = accounts
         self._database = database
@@ -106,8 +111,7 @@ class Campaigns:
         """Return how many people would get a campaign if it started now."""
         campaign = self.get(campaign_id)
         now = self._clock.now()
-        found = self._segments.find(self._audience(campaign), now, campaign.account)
-        return sum(1 for _ in found)
+        return self._asking.count(self._audience(campaign), now, campaign.account).count
 
     def _audience(self, campaign: Campaign) -> Mapping[str, Any]:
         # Whom the channel cannot reach is no recipient; wrapped outside the condition so that no `any` in it can leak.
@@ -166,16 +170,21 @@ class Campaigns:
     def freeze(self, campaign_id: str, part: int) -> list[Step]:
         """Write one part of the audience down; after the last part sending begins."""
         campaign = self.get(campaign_id)
-        if campaign.state is CampaignState.SENDING and part == _PARTS - 1:
-            # An earlier try may have stopped before its steps were queued; they may come twice.
-            return self._first_pages(campaign)
-        if campaign.state is not CampaignState.FREEZING:
+        if campaign.state not in (CampaignState.FREEZING, CampaignState.SENDING):
             return []
+        step = {"op": "campaign_freeze", "campaign_id": campaign_id, "part": part}
         moment = campaign.send_at or campaign.created_at
+        wanted = Wanted(campaign_id, self._audience(campaign), moment, campaign.account)
+        plan = self._candidates.plan(wanted, part, self._clock.now())
+        if plan is None:
+            return [{**step, "delay_seconds": WAIT_SECONDS}]
+        is_last = part + 1 == plan.parts
+        if campaign.state is CampaignState.SENDING:
+            # An earlier try may have stopped before its steps were queued; they may come twice.
+            return self._first_pages(campaign) if is_last else []
         count = 0
         batch: list[Cid] = []
-        people = self._segments.find(self._audience(campaign), moment, campaign.account, segment=part, segments=_PARTS)
-        for person in people:
+        for person in self._candidates.find(plan, wanted, part):
             count += 1
             batch.append(person.cid)
             if len(batch) == PAGE:
@@ -183,8 +192,8 @@ class Campaigns:
                 batch = []
         table.freeze(self._database, campaign, batch)
         table.note_page(self._database, campaign_id, f"AUDIENCE#{part}", {"count": count})
-        if part + 1 < _PARTS:
-            return [{"op": "campaign_freeze", "campaign_id": campaign_id, "part": part + 1}]
+        if not is_last:
+            return [{**step, "part": part + 1}]
         self._to(campaign, CampaignState.SENDING)
         return self._first_pages(campaign)
 

@@ -12,6 +12,6 @@ Step = dict[str, Any]
 
 
 def enqueue(steps: Iterable[Step], here: World) -> None:
-    """Put steps into the work queue."""
+    """Put steps into the work queue; `delay_seconds` of one, up to 900, is how long it waits there."""
     for step in steps:
-        here.work.put(json.dumps(step), {})
+        here.work.put(json.dumps(step), {}, step.get("delay_seconds", 0))

@@ -20,16 +20,16 @@ from chalicelib.scenarios import table
 from chalicelib.scenarios.cohorts import Cohorts
 from chalicelib.scenarios.engine import Engine, Tell
 from chalicelib.scenarios.graph import EventTrigger, Scenario, SegmentTrigger, WaitNode, is_timed, reached_at
-from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Move, ScenarioState, Version, cohort_id
+from chalicelib.scenarios.model import INLINE, Enrollment, EnrollmentStatus, Move, ScenarioState, Version, cohort_id, minute
 from chalicelib.scenarios.occasions import data_of, matches
 from chalicelib.scenarios.published import Published
 from chalicelib.scenarios.records import TableRecords, enrollment_key, enrollment_of, new_enrollment
 from chalicelib.scenarios.roster import Roster
 from chalicelib.scenarios.schedules import audience_of
+from chalicelib.segments.candidates import Candidates, Wanted
 from chalicelib.segments.service import Segments
 
 _MOMENT = timedelta(minutes=1)
-PARTS = 4
 _BATCH = 100
 # Who is being walked through what just now. Scenarios that start each other, by name or by a tag, would else write to him without
 # end at one instant; a drawing's own loops are the linter's.
@@ -46,10 +46,12 @@ class Entries:
         records: TableRecords,
         published: Published,
         segments: Segments,
+        candidates: Candidates,
         accounts: LineAccounts,
         files: Files,
         clock: Clock,
     ) -> None:
+        self._candidates = candidates
         self._engine = engine
         self._cohorts = cohorts
         self._records = records
@@ -201,7 +203,7 @@ class Entries:
     def by_schedule(self, scenario_id: str, at: datetime, part: int = 0) -> int | None:
         """Enroll one part of those whom the schedule looks for at an instant; return the next part, None at the end.
 
-        The cohort starts when everybody is in.
+        The same part: the lake has not come so far, try again soon. The cohort starts when everybody is in.
         """
         head = table.head(scenario_id)
         if head is None or head.state is not ScenarioState.ACTIVE:
@@ -211,10 +213,15 @@ class Entries:
         if condition is None:
             return None
         account = AccountKey(version.graph.account) if version.graph.account else None
+        now = self._clock.now()
+        wanted = Wanted(f"{scenario_id}-{version.version}-{minute(at)}", condition, at, account)
+        plan = self._candidates.plan(wanted, part, now)
+        if plan is None:
+            return part
         target = cohort_id(version.scenario_id, version.version, version.graph.start, self._first_due(version, at))
-        roster = Roster(self._files, version.scenario_id, at, part, PARTS) if _only_those_who_enter(version.graph) else None
+        roster = Roster(self._files, version.scenario_id, at, part, plan.parts) if _only_those_who_enter(version.graph) else None
         batch: dict[Cid, Sequence[Cid]] = {}
-        for person in self._segments.find(condition, at, account, segment=part, segments=PARTS):
+        for person in self._candidates.find(plan, wanted, part):
             if roster is not None and not roster.saw(person.cid):
                 continue
             batch[person.cid] = person.customer.aliases
@@ -224,7 +231,7 @@ class Entries:
         self._enter_batch(version, batch, target, at)
         if roster is not None:
             roster.keep()
-        if part + 1 < PARTS:
+        if part + 1 < plan.parts:
             return part + 1
         self._cohorts.start(target, self._clock.now())
         return None

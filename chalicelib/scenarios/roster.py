@@ -8,6 +8,7 @@ part of a scan.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from datetime import datetime
 
 from chalicelib.kernel.ids import Cid
@@ -21,11 +22,10 @@ class Roster:
     def __init__(self, files: Files, scenario_id: str, at: datetime, part: int, parts: int) -> None:
         self._files = files
         folder = f"rosters/{scenario_id}/"
-        self._key = f"{folder}{minute(at)}/{part}"
+        self._key = f"{folder}{minute(at)}/{part}-{parts}"
         # The parts follow each other, so the last one tells that a look came to its end; nor does a look see itself.
-        looks = [key.split("/")[2] for key in files.list(folder) if key.endswith(f"/{parts - 1}")]
-        before = max((look for look in looks if look < minute(at)), default="")
-        bits = [_read(files, f"{folder}{before}/{number}") for number in range(parts)] if before else []
+        before, of = _latest(files.list(folder), minute(at))
+        bits = [_read(files, f"{folder}{before}/{number}-{of}") for number in range(of)]
         length = max(map(len, bits), default=0)
         union = 0
         for one in bits:
@@ -45,6 +45,17 @@ class Roster:
     def keep(self) -> None:
         """Keep who was seen; the same when repeated."""
         self._files.put(self._key, zlib.compress(self._here), "application/octet-stream")
+
+
+def _latest(keys: Iterable[str], here: str) -> tuple[str, int]:
+    """Return the latest complete look before this one, and of how many parts it was; "" and 0 when there was none."""
+    latest = ("", 0)
+    for key in keys:
+        _, _, look, name = key.split("/")
+        part, _, parts = name.partition("-")
+        if look < here and int(part) + 1 == int(parts):
+            latest = max(latest, (look, int(parts)))
+    return latest
 
 
 def _read(files: Files, key: str) -> bytes:

@@ -24,7 +24,7 @@ from chalicelib.kernel.facts import (
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.windows import JST, at_local, parse_hhmm
 from chalicelib.reactions import react
-from chalicelib.scenarios.entries import PARTS
+from chalicelib.segments.candidates import PARTS
 from chalicelib.scenarios.model import EnrollmentStatus
 from chalicelib.settings import settings
 from tests.builders import HANAKO, MAIN, Stage
