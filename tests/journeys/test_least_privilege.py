@@ -103,7 +103,9 @@ def test_the_main_job_runs_under_the_roles_of_the_template(tmp_path: Path) -> No
         until(lambda: told_by_ses(stack) == {"send", "delivery"})
         files = stack.client("s3").list_objects_v2(Bucket=stack.outputs["FilesBucket"], Prefix="postal/")["Contents"]
         assert len(files) == 2
-        for queue in ("events", "work", "mail"):
+        # The streams, and what they say into the lake.
+        until(lambda: stack.client("s3").list_objects_v2(Bucket=stack.outputs["FilesBucket"], Prefix="lake/")["KeyCount"])
+        for queue in ("events", "work", "mail", "lake"):
             assert api.get(f"/dead-letters/{queue}")["items"] == []
 
 
