@@ -85,7 +85,8 @@ WITH orders AS (
   SELECT * EXCLUDE lines, unnest(lines) AS one, generate_subscripts(lines, 1) - 1 AS line FROM orders
 )
 SELECT cid, order_no, CAST(line AS INTEGER) AS line, {day('"at"')} AS day, "at", shop, amount_yen,
-  nullif(one.product, '') AS product, nullif(one.category, '') AS category, one.quantity AS quantity, one.yen AS yen, is_first, is_last
+  nullif(one.product, '') AS product, nullif(one.category, '') AS category, one.quantity AS quantity, one.yen AS yen,
+  is_first, is_last
 FROM numbered
 """
 
