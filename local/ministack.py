@@ -25,6 +25,7 @@ from local.virtual_time import Overlay, VirtualTime, count_invocations, patch_qu
 SUPPORTED = "1.5.33"
 _AUTOSAVE_SECONDS = 3.0
 _GRACEFUL_SECONDS = 0.2  # hypercorn waits this long for open keep-alive connections when stopping
+_GATHERING_SECONDS = 1.0
 _QUIET_PATHS = ("/_enishi/", "/_ministack/")
 _Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -99,6 +100,20 @@ def stream_statements(dynamodb: Any) -> None:
     patch("insert", inserted)
     patch("update", named)
     patch("delete", named)
+
+
+def gather_streams(lambdas: Any) -> None:
+    """Look at the streams once a second: MiniStack knows no batching window and would call a function for every write."""
+    poll = lambdas._poll_dynamodb_streams
+    looked = [0.0]
+
+    def gathering() -> bool:
+        if time.monotonic() - looked[0] < _GATHERING_SECONDS:
+            return False
+        looked[0] = time.monotonic()
+        return bool(poll())
+
+    lambdas._poll_dynamodb_streams = gathering
 
 
 class Status:
@@ -225,6 +240,7 @@ def _run() -> None:
     keep_error_types(lambda_svc)
     keep_mail(ses)
     stream_statements(dynamodb)
+    gather_streams(lambda_svc)
     for module in (ses, ses_v2):
         module.time = Overlay(time, time=virtual.clock.seconds)  # mail carries the virtual time
     report_mail_events(ses_v2, sns, virtual.clock.now)
