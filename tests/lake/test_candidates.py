@@ -1,0 +1,160 @@
+"""The people of a send, found in the lake at an instant and looked at again in the tables."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.entrypoints import workers
+from chalicelib.entrypoints.steps import enqueue
+from chalicelib.kernel.ids import LineUserId
+from chalicelib.segments.candidates import PARTS, Candidates, Plan, Wanted
+from tests.builders import MAIN, Stage, make_stage
+from tests.lake.base_files import put_lake
+
+REACHABLE = {"field": "line.reachable", "is": True}
+
+
+@dataclass
+class FakeMarks:
+    asked: list[datetime] = field(default_factory=list)
+    come: bool = False
+
+    def ask(self, now: datetime) -> None:
+        self.asked.append(now)
+
+    def reached(self, asked_at: datetime) -> bool:
+        return self.come and asked_at in self.asked
+
+
+@pytest.fixture
+def marks() -> FakeMarks:
+    return FakeMarks()
+
+
+@pytest.fixture
+def stage(tables: str, marks: FakeMarks, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Nine friends of a company that counts as large, all of them in its lake."""
+    monkeypatch.setattr("chalicelib.segments.asking.FEW", 3)
+    made = make_stage()
+    made.world.__dict__["marks"] = marks
+    cids = [made.friend(LineUserId(f"U{n:032x}")) for n in range(9)]
+    put_lake(made.files, {"customer": [person(cid) for cid in cids], "friend": [friend(cid) for cid in cids]})
+    return made
+
+
+def person(cid: int) -> dict[str, Any]:
+    return {"cid": cid, "line_reachable": True, "known": False, "linked": False}
+
+
+def friend(cid: int) -> dict[str, Any]:
+    return {"account": "main", "cid": cid, "state": "following", "reachable": True}
+
+
+def wanted(stage: Stage, condition: Any = REACHABLE) -> Wanted:
+    return Wanted("cmp_1", condition, stage.clock.now(), MAIN)
+
+
+def found(candidates: Candidates, plan: Plan | None, asked: Wanted) -> list[int]:
+    assert plan is not None
+    return sorted(one.cid for part in range(plan.parts) for one in candidates.find(plan, asked, part))
+
+
+def test_nobody_is_found_before_the_lake_holds_everything_until_that_instant(stage: Stage, marks: FakeMarks) -> None:
+    candidates, now = stage.world.candidates, stage.clock.now()
+    assert candidates.plan(wanted(stage), 0, now) is None
+    assert candidates.plan(wanted(stage), 0, now + timedelta(seconds=10)) is None
+    assert marks.asked == [now]
+    marks.come = True
+    plan = candidates.plan(wanted(stage), 0, now + timedelta(seconds=20))
+    assert plan == Plan("cmp_1", PARTS, from_lake=True)
+    assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
+    note = json.loads(stage.files.kept["lake/audience/cmp_1.json"])
+    assert (note["count"], note["about"]["condition"], note["about"]["account"]) == (9, REACHABLE, "main")
+
+
+def test_a_lake_that_does_not_come_holds_no_send_up(stage: Stage, marks: FakeMarks) -> None:
+    candidates, now = stage.world.candidates, stage.clock.now()
+    assert candidates.plan(wanted(stage), 0, now) is None
+    plan = candidates.plan(wanted(stage), 0, now + timedelta(minutes=11))
+    assert plan == Plan("cmp_1", PARTS, from_lake=False)
+    assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
+    marks.come = True  # what was decided stays
+    assert candidates.plan(wanted(stage), 0, now + timedelta(minutes=12)) == plan
+
+
+def test_without_a_lake_or_with_few_people_the_tables_are_walked_at_once(
+    stage: Stage, marks: FakeMarks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = Plan("cmp_1", PARTS, from_lake=False)
+    monkeypatch.setattr("chalicelib.segments.asking.FEW", 100_000)
+    assert stage.world.candidates.plan(wanted(stage), 0, stage.clock.now()) == tables
+    monkeypatch.setattr("chalicelib.segments.asking.FEW", 3)
+    assert stage.world.candidates.plan(wanted(stage), 1, stage.clock.now()) == tables  # so it was at the first part
+    stage.files.kept.clear()
+    assert stage.world.candidates.plan(wanted(stage), 0, stage.clock.now()) == tables
+    assert marks.asked == []
+
+
+def test_whoever_the_lake_names_is_looked_at_again(stage: Stage, marks: FakeMarks) -> None:
+    marks.come = True
+    candidates, now = stage.world.candidates, stage.clock.now()
+    candidates.plan(wanted(stage), 0, now)
+    plan = candidates.plan(wanted(stage), 0, now)
+    stage.world.friends.block(MAIN, LineUserId(f"U{4:032x}"), now + timedelta(seconds=1), event_id="b")
+    assert found(candidates, plan, wanted(stage)) == [1, 2, 3, 4, 6, 7, 8, 9]
+
+
+def test_who_was_linked_meanwhile_comes_once_under_the_number_that_lives(stage: Stage, marks: FakeMarks) -> None:
+    marks.come = True
+    candidates, now = stage.world.candidates, stage.clock.now()
+    candidates.plan(wanted(stage), 0, now)
+    plan = candidates.plan(wanted(stage), 0, now)
+    member = stage.customer("M1")  # is in no audience by himself
+    for number, into in ((0, member), (1, 3)):
+        row = stage.world.friends.get(MAIN, LineUserId(f"U{number:032x}"))
+        stage.world.people.mark_merged(row.cid, into)
+        if into == member:
+            stage.world.friends.move(row, into)
+    assert found(candidates, plan, wanted(stage)) == [3, 4, 5, 6, 7, 8, 9, member]
+
+
+def test_a_campaign_waits_for_the_lake_and_reaches_exactly_its_audience_once(stage: Stage, marks: FakeMarks) -> None:
+    stage.template()
+    campaign = stage.world.campaigns.create("新作", DeliveryChannel.LINE, "tpl_hello", {"all": []}, account="main")
+    _, steps = stage.world.campaigns.schedule(campaign.campaign_id, None)
+    enqueue(steps, stage.world)
+    waited = 0
+    while stage.work.messages:
+        step = json.loads(stage.work.messages.pop(0)[0])
+        waited += "delay_seconds" in step
+        marks.come = waited > 2
+        enqueue(workers.do(step, stage.world), stage.world)
+    assert waited == 3
+    assert stage.world.campaigns.get(campaign.campaign_id).state == "sent"
+    report = stage.world.campaigns.report(campaign.campaign_id)
+    assert (report.audience, report.sent, report.waiting) == (9, 9, 0)
+    assert stage.world.campaigns.estimate(campaign.campaign_id) == 9
+
+
+def test_a_scenario_waits_for_the_lake_and_brings_in_whoever_it_names(stage: Stage, marks: FakeMarks) -> None:
+    stage.template()
+    hello = {"type": "send", "channel": "line", "template": "tpl_hello", "next": "done"}
+    nodes = {"hello": hello, "done": {"type": "end"}}
+    trigger = {"type": "segment", "condition": REACHABLE, "schedule": {"at": "10:00"}}
+    stage.scenario("daily", nodes, trigger=trigger)
+    step = {"op": "scenario_entry", "scenario_id": "daily", "at": "2026-11-23T01:00:00.000Z", "part": 0}
+    (again,) = workers.do(step, stage.world)
+    assert again == {**step, "delay_seconds": 10}
+    marks.come = True
+    parts = []
+    while steps := workers.do(again, stage.world):
+        (again,) = steps
+        parts.append(again["part"])
+        assert "delay_seconds" not in again
+    assert parts == [1, 2, 3]
