@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.upkeep import Upkeep
     from chalicelib.segments.asking import Asking
     from chalicelib.segments.candidates import Candidates
+    from chalicelib.segments.scores import Scores
     from chalicelib.segments.service import Segments
     from chalicelib.sources.service import Sources
     from chalicelib.staff.service import Staff
@@ -357,6 +358,13 @@ class World:
         from chalicelib.segments.asking import Asking
 
         return Asking(self.segments, self.people, self.analyst, Sizes(self.files))
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Everybody by recency and frequency."""
+        from chalicelib.segments.scores import Scores
+
+        return Scores(self.segments, self.asking, self.analyst)
 
     @cached_property
     def marks(self) -> Marks:

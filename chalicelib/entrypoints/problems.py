@@ -118,6 +118,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "rehearsal.unknown": ("リハーサル「{rehearsal_id}」はありません。", "There is no rehearsal {rehearsal_id}."),
     "resource.unknown": ("見つかりません。", "Not found."),
     "ready_made.unknown": ("ひな形「{ready_id}」はありません。", "There is no ready-made scenario {ready_id}."),
+    "rfm.bounds_malformed": ("RFMの区切りは4つずつ、整数で指定してください。recencyは小さい順の日数、frequency（2以上）とmonetary（1以上）は大きい順です。", "Give four whole bounds each: recency in rising days; frequency, from 2, and monetary, from 1, falling."),
     "scenario.action_unavailable": ("アクション「{action}」はまだ使えません。", "The action {action} is not available yet."),
     "scenario.changed_meanwhile": ("シナリオがほかの操作で変わりました。読み込み直してください。", "The scenario has changed meanwhile; load it again."),
     "scenario.drawing_missing": ("シナリオは graph か yaml のどちらか一方で送ってください。", "Send the scenario as graph or as yaml, not both."),

@@ -34,6 +34,7 @@ class Questions:
         self._answers: Mapping[str, Callable[[Lake, Mapping[str, Any]], dict[str, Any]]] = {
             "count": _count,
             "counts": _counts,
+            "totals": _totals,
             "overlaps": _overlaps,
             "channels": _channels,
             "audience": self._audience,
@@ -45,6 +46,7 @@ class Questions:
 
         {"op": "count", "query", "sample": 5}          count, sample: so many of them, the same ones in the same lake
         {"op": "counts", "queries": {name: query}}     counts: by name
+        {"op": "totals", "queries": {name: query}}     totals: by name, how many, and what they have spent in yen
         {"op": "overlaps", "queries": {name: query}}   counts: by name; both: [name, name, how many fulfil both]
         {"op": "channels", "query"}                    count; channels: by channel, `reachable` and those who are not by the reason
         {"op": "audience", "audience_id", "query", "about": {…}}  count; kept under its id, the same for ever
@@ -106,6 +108,16 @@ def _count(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
 
 def _counts(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
     return {"counts": {name: _count(lake, {"query": query})["count"] for name, query in question["queries"].items()}}
+
+
+def _totals(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+    totals = {}
+    for name, query in question["queries"].items():
+        text, parameters = from_wire(query)
+        sums = f'SELECT count(*), coalesce(sum("total_yen"), 0) FROM "customer" WHERE "cid" IN ({text})'
+        row = lake.connection.execute(sums, parameters).fetchone()
+        totals[name] = [int(row[0]), int(row[1])] if row else [0, 0]
+    return {"totals": totals}
 
 
 def _overlaps(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:

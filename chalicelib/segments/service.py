@@ -26,6 +26,7 @@ from chalicelib.segments.history import Histories, asks_history
 from chalicelib.segments.model import FRIEND_PREFIX, KINDS, Person, SavedSegment, person_of
 from chalicelib.segments.predicate import Predicate, compile_predicate
 from chalicelib.segments.reading import parse
+from chalicelib.segments.rfm import DEFAULT, Bounds, asks_for_scores, scored
 from chalicelib.settings import settings
 
 _MOST_MERGES = 3
@@ -61,7 +62,8 @@ class Segments:
         self._histories = histories
         self._database = database
         self._monotonic: Callable[[], float] = time.monotonic
-        self._compiled = lru_cache(maxsize=_REMEMBER)(_compiled)
+        self._compiled = lru_cache(maxsize=_REMEMBER)(self._compiled_anew)
+        self._bounds: tuple[float, Bounds] = (-1.0, DEFAULT)
 
     def load(
         self,
@@ -113,8 +115,23 @@ class Segments:
         return known | {cid: replace(person, history=histories[cid]) for cid, person in lacking.items()}
 
     def read(self, condition: object) -> Expression:
-        """Return a condition with the saved segments that it names. Raises InvalidError(`condition.*`)."""
-        return parse(condition, _saved_condition)
+        """Return a condition with the saved segments that it names, scores by our bounds. Raises InvalidError(`condition.*`)."""
+        expression = parse(condition, _saved_condition)
+        return scored(expression, self.bounds()) if asks_for_scores(expression) else expression
+
+    def bounds(self) -> Bounds:
+        """Return the company's bounds of RFM scores; a change is seen half a minute later."""
+        until, known = self._bounds
+        if self._monotonic() >= until:
+            known = table.bounds()
+            self._bounds = (self._monotonic() + _REMEMBER_SECONDS, known)
+        return known
+
+    def set_bounds(self, bounds: Bounds) -> None:
+        """Keep the company's bounds of RFM scores (scores.check)."""
+        table.put_bounds(bounds)
+        self._bounds = (-1.0, bounds)
+        self._compiled.cache_clear()
 
     def check(self, condition: object) -> None:
         """Raise InvalidError(`condition.*`) when the condition is not one, or names a saved segment that there is not."""
@@ -133,6 +150,10 @@ class Segments:
         period = self._monotonic() // _REMEMBER_SECONDS
         return self._compiled(msgspec.json.encode(condition, order="sorted"), now, account, period)
 
+    def _compiled_anew(self, condition: bytes, now: datetime, account: AccountKey | None, _period: float) -> Compiled:
+        expression = self.read(msgspec.json.decode(condition))
+        return Compiled(compile_predicate(expression, now, account), asks_history(asks(expression)))
+
     def find(
         self,
         condition: object,
@@ -150,7 +171,7 @@ class Segments:
         addresses, conditions: as in `load`. stop: asked before every hundred people that are looked at; those seen until then
         are spread evenly, for a scan goes by the hash of people's numbers.
         """
-        expression = parse(condition, _saved_condition)
+        expression = self.read(condition)
         predicate = compile_predicate(expression, now, account)
         may_hold = compile_predicate(whatever_was(expression), now, account)
         asked = asks_history(asks(expression))
@@ -187,7 +208,7 @@ class Segments:
         return number, sample
 
     def save(self, segment_id: str, name: str, condition: Mapping[str, Any]) -> SavedSegment:
-        """Keep a condition under an id, in place of the one before; the same once more changes nothing.
+        """Keep a condition under an id; the one before becomes a former revision, and the same once more changes nothing.
 
         Raises InvalidError(`segment.id_malformed`, `segment.name_empty`, `condition.*`),
         ConflictError(`segment.changed_meanwhile`).
@@ -203,6 +224,8 @@ class Segments:
         segment = SavedSegment(segment_id, name.strip(), condition, before.revision + 1 if before else 1)
         if before and (before.name, before.condition) == (segment.name, segment.condition):
             return before
+        if before:
+            table.keep(before)
         if not table.put(segment):
             raise ConflictError("segment.changed_meanwhile", segment_id=segment_id)
         return segment
@@ -213,6 +236,11 @@ class Segments:
         if segment is None:
             raise NotFoundError("segment.unknown", segment_id=segment_id)
         return segment
+
+    def revisions(self, segment_id: str) -> list[SavedSegment]:
+        """Return a segment as it is and as it was before each change, the newest first. Raises NotFoundError(`segment.unknown`)."""
+        now = self.saved(segment_id)
+        return [now, *(before for before in table.former(segment_id) if before.revision < now.revision)]
 
     def all_saved(self) -> list[SavedSegment]:
         """Return all saved segments by id."""
@@ -231,11 +259,6 @@ def _saved(segment_id: str) -> SavedSegment | None:
 def _saved_condition(segment_id: str) -> object:
     segment = _saved(segment_id)
     return segment.condition if segment else None
-
-
-def _compiled(condition: bytes, now: datetime, account: AccountKey | None, _period: float) -> Compiled:
-    expression = parse(msgspec.json.decode(condition), _saved_condition)
-    return Compiled(compile_predicate(expression, now, account), asks_history(asks(expression)))
 
 
 def _addresses(person: Person) -> list[tuple[DeliveryChannel, str]]:

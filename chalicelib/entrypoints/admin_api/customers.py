@@ -13,8 +13,10 @@ from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoin
 from chalicelib.friends.model import Friend
 from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, customer_id, parse_customer_id
-from chalicelib.orders.model import Line, Order
+from chalicelib.kernel.windows import local_date
+from chalicelib.orders.model import Line, Order, PurchaseStats
 from chalicelib.reactions import react
+from chalicelib.segments.rfm import Bounds, frequency, monetary, recency
 
 Scalar = str | int | float | bool
 # The same within what DynamoDB keeps and JSON's readers understand.
@@ -34,8 +36,16 @@ class ConsentView(View, kw_only=True):
     source: str
 
 
+class RfmView(View, kw_only=True):
+    """How recently, how often and for how much he has bought, each from 1 to 5 (docs/segments.md)."""
+
+    recency: int
+    frequency: int
+    monetary: int
+
+
 class CustomerView(View, kw_only=True):
-    """A customer."""
+    """A customer. kind: `none` has never bought, `new` has once, `existing` more often; rfm: of who has bought."""
 
     customer_id: str
     member_no: str
@@ -57,6 +67,8 @@ class CustomerView(View, kw_only=True):
     purchase_total_yen: int
     first_purchase_at: datetime | None
     last_purchase_at: datetime | None
+    kind: str
+    rfm: RfmView | None
 
 
 class CustomerList(View, kw_only=True):
@@ -97,12 +109,21 @@ def cid_in(call: Call[Any]) -> Cid:
     return call.world.customers.get(cid).cid
 
 
+def _rfm(stats: PurchaseStats, today: date, bounds: Bounds) -> RfmView | None:
+    recent = recency(local_date(stats.last_at) if stats.last_at else None, today, bounds)
+    often, much = frequency(stats.count, bounds), monetary(stats.total_yen, stats.count, bounds)
+    if recent is None or often is None or much is None:
+        return None
+    return RfmView(recency=recent, frequency=often, monetary=much)
+
+
 def _view(call: Call[Any], customer: Customer) -> CustomerView:
     return _views(call, [customer])[0]
 
 
 def _views(call: Call[Any], customers: list[Customer]) -> list[CustomerView]:
     people = call.world.segments.load([customer.cid for customer in customers], [])
+    today = local_date(call.world.clock.now())
     views = []
     for customer in customers:
         profile, person = customer.profile, people[customer.cid]
@@ -121,6 +142,8 @@ def _views(call: Call[Any], customers: list[Customer]) -> list[CustomerView]:
                 purchase_total_yen=person.stats.total_yen,
                 first_purchase_at=person.stats.first_at,
                 last_purchase_at=person.stats.last_at,
+                kind="none" if not person.stats.count else "new" if person.stats.count == 1 else "existing",
+                rfm=_rfm(person.stats, today, call.world.segments.bounds()),
             )
         )
     return views
