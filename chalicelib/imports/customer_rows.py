@@ -108,11 +108,13 @@ class CustomerRows:
 
     def _number(self, job: ImportJob, told: Sequence[Told], directory: Directory) -> set[Cid]:
         """Give a number to everybody who is new; in a dry run one that nobody has."""
-        wanted: dict[str, None] = {}
+        wanted: list[str] = []
+        seen = set(directory.known)
         for one in told:
-            member, line = directory.member(one.who), directory.line(one.who)
-            if member not in directory.known and line not in directory.known:
-                wanted[member or line] = None
+            identities = [identity for identity in (directory.member(one.who), directory.line(one.who)) if identity]
+            if not seen & set(identities):
+                wanted.append(identities[0])
+            seen |= set(identities)  # a later row may know him by the other one
         if job.options.dry_run:
             numbers = {identity: Cid(-place) for place, identity in enumerate(wanted, start=1)}
         else:

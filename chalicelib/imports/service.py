@@ -251,17 +251,25 @@ class Imports:
         batch: list[Record] = []
         last = ""
         reader = self._reader(job)
-        for record in records(reader, job.encoding, sheet.delimiter, job.position, job.line, self._sizes.window):
-            if record.is_blank:
-                continue
-            number = order_number_of(job, columns, record)
-            if len(batch) >= self._sizes.batch and (not number or number != last):
+        try:
+            for record in records(reader, job.encoding, sheet.delimiter, job.position, job.line, self._sizes.window):
+                if record.is_blank:
+                    continue
+                number = order_number_of(job, columns, record)
+                if len(batch) >= self._sizes.batch and (not number or number != last):
+                    yield batch
+                    batch = []
+                if len(batch) >= _MOST_TOGETHER:
+                    raise InvalidError("import.order_too_long", line=record.line)
+                batch.append(record)
+                last = number
+        except InvalidError:
+            # What stands before the break is taken, but for an order that may go on behind it.
+            while batch and last and order_number_of(job, columns, batch[-1]) == last:
+                batch.pop()
+            if batch:
                 yield batch
-                batch = []
-            if len(batch) >= _MOST_TOGETHER:
-                raise InvalidError("import.order_too_long", line=record.line)
-            batch.append(record)
-            last = number
+            raise
         if batch:
             yield batch
 
