@@ -16,16 +16,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.kernel.errors import InvalidError
-from chalicelib.segments.expression import All, AnyOf, Expression, InSegment, Not
-from chalicelib.segments.reading import parse
+from chalicelib.segments.expression import ACTS, DATES, EVENTS, FIELDS, STATES, All, AnyOf, Expression, InSegment, Not
+from chalicelib.segments.reading import KINDS, parse
 from chalicelib.segments.schema import schema
 from chalicelib.segments.sentence import describe, simplified
 from tests.pure.segment_trees import OF_A_RUN, OF_PEOPLE, trees
 
+WORDS_OF_THE_GRAMMAR = ("is", "in", "from", "to", "before_days", "within_days", "in_days", "anniversary_in_days", "product", "category",
+                        "shop", "amount_from", "amount_to", "which", "count_from", "count_to", "total_from", "total_to", "link", "evidence",
+                        "data", "node", "outcome", "since", "of")  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "docs" / "segment.schema.json"
+GUIDE = ROOT / "docs" / "segments.md"
 SENTENCES = ROOT / "tests" / "golden" / "segment_sentences.json"
-NAMES = {("tag", "tag_vip"): "VIP", ("link", "spring"): "春のカタログ", ("campaign", "cmp_1"): "春の新作", ("scenario", "welcome"): "ようこそ",
+NAMES = {("tag", "tag_vip"): "VIP", ("link", "spring"): "春のカタログ", ("campaign", "cmp_1"): "春の新作", ("campaign", "cmp_spring"): "春の新作", ("scenario", "welcome"): "ようこそ",
          ("segment", "seg_staff"): "社員"}  # fmt: skip
 EDITOR = jsonschema_rs.Draft202012Validator(schema(), validate_formats=True)
 
@@ -108,6 +112,28 @@ def test_what_says_nothing_is_left_out(tree: Any) -> None:
         return True
 
     assert is_simple(simplified(parse(tree)))
+
+
+def shown() -> list[tuple[str, str, str]]:
+    """Return the examples of the marketers' guide, each with its sentences."""
+    text = GUIDE.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\{.+\})` \| (.+) \| (.+) \|$", text, re.MULTILINE)
+    return [*re.findall(r"```json\n(.+?)\n```\n\n> (.+?)  \n> (.+?)\n", text, re.DOTALL), *rows]
+
+
+@pytest.mark.parametrize(("example", "ja", "en"), shown())
+def test_the_guide_shows_conditions_and_what_they_say(example: str, ja: str, en: str) -> None:
+    assert told(json.loads(example)) == (ja, en)
+
+
+def test_the_guide_shows_every_leaf_and_names_every_word() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    used = {key for example, _, _ in shown() for place in objects(json.loads(example)) for key in place}
+    assert set(KINDS) <= used and len(shown()) == text.count("```json") + text.count("| `{") >= 50
+    for word in (*FIELDS, *DATES, *ACTS, *EVENTS, *STATES):
+        assert f"`{word}`" in text, word
+    for word in WORDS_OF_THE_GRAMMAR:
+        assert word in text, word
 
 
 # The schema -------------------------------------------------------------------------------------------------------------------

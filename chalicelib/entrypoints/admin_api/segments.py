@@ -1,11 +1,17 @@
-"""Saved segments."""
+"""Saved segments with all that they were before, and any condition in a sentence."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal
 
 from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint
+from chalicelib.kernel.errors import NotFoundError
 from chalicelib.segments.model import SavedSegment
+from chalicelib.segments.reading import parse
+from chalicelib.segments.sentence import Names, describe
+from chalicelib.wiring import World
 
 
 class SegmentBody(Body, kw_only=True):
@@ -13,6 +19,14 @@ class SegmentBody(Body, kw_only=True):
 
     name: Name
     condition: dict[str, Any]
+    schema: Literal["segment/1"] = "segment/1"
+
+
+class SentenceView(View, kw_only=True):
+    """Whom a condition means, for reading."""
+
+    ja: str
+    en: str
 
 
 class SegmentView(View, kw_only=True):
@@ -22,30 +36,83 @@ class SegmentView(View, kw_only=True):
     name: str
     condition: dict[str, Any]
     revision: int
+    sentence: SentenceView
+    schema: Literal["segment/1"] = "segment/1"
 
 
 class SegmentList(View, kw_only=True):
-    """All saved segments."""
+    """Saved segments, or what one of them was."""
 
     items: list[SegmentView]
 
 
-def _view(segment: SavedSegment) -> SegmentView:
+class SentenceBody(Body, kw_only=True):
+    """A condition to be told."""
+
+    condition: dict[str, Any]
+
+
+def names_in(world: World) -> Names:
+    """Return what tells the names of things by their ids; each kind is read once, and only when it is asked for."""
+
+    @cache
+    def known(kind: str) -> Mapping[str, str]:
+        match kind:
+            case "tag":
+                return {tag.tag_id: tag.name for tag in world.tags.everyone()}
+            case "link":
+                return {link.link_id: link.name for link in world.tracking.links()}
+            case "scenario":
+                return {head.scenario_id: head.name for head in world.scenarios.everyone()}
+            case _:
+                return {segment.segment_id: segment.name for segment in world.segments.all_saved()}
+
+    @cache
+    def campaign(campaign_id: str) -> str:
+        try:
+            return world.campaigns.get(campaign_id).name
+        except NotFoundError:
+            return ""
+
+    return lambda kind, name: campaign(name) if kind == "campaign" else known(kind).get(name, "")
+
+
+def _told(condition: object, names: Names) -> SentenceView:
+    said = describe(parse(condition), names)
+    return SentenceView(ja=said.ja, en=said.en)
+
+
+def _view(segment: SavedSegment, names: Names) -> SegmentView:
     return SegmentView(
-        segment_id=segment.segment_id, name=segment.name, condition=dict(segment.condition), revision=segment.revision
+        segment_id=segment.segment_id,
+        name=segment.name,
+        condition=dict(segment.condition),
+        revision=segment.revision,
+        sentence=_told(segment.condition, names),
     )
 
 
 @endpoint("GET", "/segments", scope="segments:read", summary="セグメントの一覧 / List saved segments", response=SegmentList)
 def list_segments(call: Call[None]) -> SegmentList:
     """List saved segments."""
-    return SegmentList(items=[_view(segment) for segment in call.world.segments.all_saved()])
+    names = names_in(call.world)
+    return SegmentList(items=[_view(segment, names) for segment in call.world.segments.all_saved()])
 
 
 @endpoint("GET", "/segments/{segment_id}", scope="segments:read", summary="セグメント / One segment", response=SegmentView)
 def get_segment(call: Call[None]) -> SegmentView:
     """Return a saved segment."""
-    return _view(call.world.segments.saved(call.path["segment_id"]))
+    return _view(call.world.segments.saved(call.path["segment_id"]), names_in(call.world))
+
+
+@endpoint(
+    "GET", "/segments/{segment_id}/revisions", scope="segments:read", response=SegmentList,
+    summary="セグメントの変更の記録 / What a segment was before",
+)  # fmt: skip
+def list_revisions(call: Call[None]) -> SegmentList:
+    """Return a segment as it is and as it was before each change, the newest first."""
+    names = names_in(call.world)
+    return SegmentList(items=[_view(segment, names) for segment in call.world.segments.revisions(call.path["segment_id"])])
 
 
 @endpoint(
@@ -54,10 +121,32 @@ def get_segment(call: Call[None]) -> SegmentView:
 )  # fmt: skip
 def save_segment(call: Call[SegmentBody]) -> SegmentView:
     """Save a segment."""
-    return _view(call.world.segments.save(call.path["segment_id"], call.body.name, call.body.condition))
+    saved = call.world.segments.save(call.path["segment_id"], call.body.name, call.body.condition)
+    return _view(saved, names_in(call.world))
 
 
 @endpoint("DELETE", "/segments/{segment_id}", scope="segments:write", summary="セグメントを消す / Delete a segment", status=204)
 def delete_segment(call: Call[None]) -> None:
     """Delete a saved segment."""
     call.world.segments.delete(call.path["segment_id"])
+
+
+@endpoint(
+    "POST", "/segments/sentence", scope="segments:read", request=SentenceBody, response=SentenceView,
+    summary="条件を文章にする / Tell a condition in a sentence",
+)  # fmt: skip
+def tell_condition(call: Call[SentenceBody]) -> SentenceView:
+    """Tell whom a condition means; a condition of a scenario's branch too."""
+    call.world.segments.check(call.body.condition)
+    return _told(call.body.condition, names_in(call.world))
+
+
+@endpoint(
+    "GET", "/segment-schema", scope="segments:read", response=dict[str, Any],
+    summary="セグメントの書き方（JSON Schema 2020-12） / The grammar as JSON Schema",
+)  # fmt: skip
+def get_segment_schema(_: Call[None]) -> dict[str, Any]:
+    """Return the grammar for editors."""
+    from chalicelib.segments.schema import schema
+
+    return schema()
