@@ -83,6 +83,14 @@ class Query:
     parameters: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows(Query):
+    """The condition that some row of his in a table fits."""
+
+    table: str = ""
+    fits: Query = Query("TRUE")
+
+
 NOBODY, ANYBODY = Query("FALSE"), Query("TRUE")
 
 
@@ -130,12 +138,14 @@ class _Compiler:
     def condition(self, expression: Expression) -> Query:
         match expression:
             case All(parts):
-                return _all([self.condition(part) for part in parts])
+                # "None of these" is one question where each of them would be a question by itself.
+                nots = [self.condition(part.part) for part in parts if isinstance(part, Not)]
+                others = [self.condition(part) for part in parts if not isinstance(part, Not)]
+                return _all([*others, _not(_any(nots))] if nots else others)
             case AnyOf(parts):
-                return self._any(parts)
+                return _any([self.condition(part) for part in parts])
             case Not(part):
-                inner = self.condition(part)
-                return Query(f"(NOT coalesce({inner.text}, FALSE))", inner.parameters)
+                return _not(self.condition(part))
             case InSegment(segment_id, condition):
                 if condition is None:
                     raise ValueError(f"the saved segment {segment_id} has not been looked up")
@@ -169,12 +179,6 @@ class _Compiler:
                 raise InvalidError("condition.of_a_run", path="happened")
             case _:
                 assert_never(expression)
-
-    def _any(self, parts: Sequence[Expression]) -> Query:
-        # A hundred tags in a row are one question: each of its own would cost ten milliseconds at a million people.
-        tags = list(dict.fromkeys(part.tag_id for part in parts if isinstance(part, HasTag)))
-        found = [_among("tag", [_one_of('"tag"', tags)])] if tags else []
-        return _any([*found, *(self.condition(part) for part in parts if not isinstance(part, HasTag))])
 
     def _field_is(self, field: str, values: Sequence[Any]) -> Query:
         # True is not 1 and "1" is not 1, but 1 is 1.0, as in Python.
@@ -229,14 +233,9 @@ def _has_ordered(asked: HasOrdered, today: dt.date) -> Query:
         fits.append(_days_ago('"day"', asked.days, today, future=asked.days.low is None))
     if asked.which:
         fits.append(Query('"is_first"' if asked.which == "first" else '"is_last"'))
-    rows = Query('"purchase"')
-    if asked.product or asked.category:  # several lines of one order may fit
-        found = _all(fits)
-        columns = '"cid", "order_no", "amount_yen"'
-        rows, fits = Query(f'(SELECT DISTINCT {columns} FROM "purchase" WHERE {found.text})', found.parameters), []
-    else:
-        fits.append(Query('"line" = 0'))
-    return _so_often(rows, fits, asked.count, asked.total)
+    if asked.product or asked.category:  # of one order several lines may fit
+        return _so_often("purchase", fits, asked.count, asked.total, each='"cid", "order_no", "amount_yen"')
+    return _so_often("purchase", [*fits, Query('"line" = 0')], asked.count, asked.total)
 
 
 def _has_acted(asked: HasActed, today: dt.date) -> Query:
@@ -245,22 +244,26 @@ def _has_acted(asked: HasActed, today: dt.date) -> Query:
     fits += [Query('map_extract_value("data", ?) = ?', pair) for pair in asked.data]
     if asked.days != Span():
         fits.append(_days_ago('"day"', asked.days, today, future=asked.days.low is None))
-    return _so_often(Query('"event"'), fits, asked.count, Span())
+    return _so_often("event", fits, asked.count, Span())
 
 
-def _so_often(rows: Query, fits: Sequence[Query], count: Span, total: Span) -> Query:
-    """Return the condition that his rows that fit are so many and add up to so much; one row for what is counted."""
+def _so_often(table: str, fits: Sequence[Query], count: Span, total: Span, *, each: str = "") -> Query:
+    """Return the condition that his rows that fit are so many and add up to so much.
+
+    each: the columns that tell what is counted, where several rows may be of one; a row by itself otherwise.
+    """
+    none_too = count.holds(0) and total.holds(0)  # whoever has no such row belongs here too: ask who does not
+    if none_too and count.high is not None and count.high < 1:
+        return _not(_among(table, fits))
+    if not none_too and total == Span() and count.high is None and (count.low or 0) <= 1:
+        return _among(table, fits)
     sums = _all([*_spanned("count(*)", count), *_spanned('sum("amount_yen")', total)])
     found = _all(fits)
-    if count.holds(0) and total.holds(0):
-        # Whoever has none at all belongs here too, and stands in no row: all but those who have too many or too few.
-        grouped = "" if count.high is not None and count.high < 1 else f' GROUP BY "cid" HAVING NOT ({sums.text})'
-        text = '("c"."cid" NOT IN (SELECT "cid" FROM {} WHERE {}{}))'
-    else:
-        grouped = "" if total == Span() and count.high is None and (count.low or 0) <= 1 else f' GROUP BY "cid" HAVING {sums.text}'
-        text = '("c"."cid" IN (SELECT "cid" FROM {} WHERE {}{}))'
-    sums_of = sums.parameters if grouped else ()
-    return Query(text.format(rows.text, found.text, grouped), rows.parameters + found.parameters + sums_of)
+    rows = f'"{table}" WHERE {found.text}'
+    source = f"(SELECT DISTINCT {each} FROM {rows})" if each else rows
+    word, having = ("NOT IN", f"NOT ({sums.text})") if none_too else ("IN", sums.text)
+    text = f'("c"."cid" {word} (SELECT "cid" FROM {source} GROUP BY "cid" HAVING {having}))'
+    return Query(text, found.parameters + sums.parameters)
 
 
 def _meant(what: Delivered) -> list[Query]:
@@ -379,7 +382,21 @@ def _all(parts: Sequence[Query]) -> Query:
 
 
 def _any(parts: Sequence[Query]) -> Query:
-    return _joined(" OR ", parts) if parts else NOBODY
+    """Return the condition that one of the parts holds; what is asked of one table is asked of it once.
+
+    Each question of its own would cost some ten milliseconds at a million people, and a segment may name a hundred tags.
+    """
+    rows: dict[str, list[Query]] = {}
+    for part in parts:
+        if isinstance(part, _Rows):
+            rows.setdefault(part.table, []).append(part.fits)
+    merged: list[Query] = [_among(table, [_any(fits)]) for table, fits in rows.items()]
+    found = merged + [part for part in parts if not isinstance(part, _Rows)]
+    return _joined(" OR ", found) if found else NOBODY
+
+
+def _not(part: Query) -> Query:
+    return Query(f"(NOT coalesce({part.text}, FALSE))", part.parameters)
 
 
 def _joined(word: str, parts: Sequence[Query]) -> Query:
@@ -391,7 +408,8 @@ def _joined(word: str, parts: Sequence[Query]) -> Query:
 def _among(table: str, fits: Sequence[Query]) -> Query:
     """Return the condition that a row of his in a table fits."""
     found = _all(fits)
-    return Query(f'("c"."cid" IN (SELECT "cid" FROM "{table}" WHERE {found.text}))', found.parameters)
+    text = f'("c"."cid" IN (SELECT "cid" FROM "{table}" WHERE {found.text}))'
+    return _Rows(text, found.parameters, table, found)
 
 
 def _is(column: str, value: Any) -> Query:

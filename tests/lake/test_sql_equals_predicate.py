@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -96,17 +97,18 @@ def test_half_of_the_trees_tell_people_apart(seed: int) -> None:
 
 # Compilers that are wrong in one place, and the kind of leaf that shows it: each is what one writes who has not thought of it.
 BROKEN = {
-    "a missing value under a not": ("field", "(NOT coalesce({inner.text}, FALSE))", "(NOT {inner.text})"),
+    "a missing value under a not": ("field", "(NOT coalesce({part.text}, FALSE))", "(NOT {part.text})"),
     "today in UTC": ("date", "_Compiler(local_date(now), account)", "_Compiler(now.date(), account)"),
     "not inside the question": (
         "tag",
-        'return Query(f"(NOT coalesce({inner.text}, FALSE))", inner.parameters)',
-        'return Query(inner.text.replace(" WHERE ", " WHERE NOT "), inner.parameters)',
+        'return Query(f"(NOT coalesce({part.text}, FALSE))", part.parameters)',
+        'return Query(part.text.replace(" WHERE ", " WHERE NOT "), part.parameters)',
     ),
-    "sums over lines": ("purchase", "(SELECT DISTINCT {columns}", "(SELECT {columns}"),
-    "orders counted by lines": ("purchase", "fits.append(Query('\"line\" = 0'))", "pass"),
-    "nobody without any": ("purchase", "if count.holds(0) and total.holds(0):", "if False:"),
+    "sums over lines": ("purchase", "(SELECT DISTINCT {each}", "(SELECT {each}"),
+    "orders counted by lines": ("purchase", "[*fits, Query('\"line\" = 0')]", "fits"),
+    "nobody without any": ("purchase", "none_too = count.holds(0) and total.holds(0)", "none_too = False"),
     "the future was within days": ("date", "last is None and not future", "False"),
+    "any for all of several nots": ("tag", "_not(_any(nots))", "_not(_all(nots))"),
     "born on 29 February": ("date", "days = [28, 29] if", "days = [28] if"),
     "a year too early": ("number", '\'"c"."birthday" > ?\'', '\'"c"."birthday" >= ?\''),
     "True is 1": ("field", "flags = [value for value in values if isinstance(value, bool)]", "flags = list(map(bool, values))"),
@@ -138,7 +140,7 @@ def test_a_compiler_that_is_wrong_is_found(name: str) -> None:
         question = Question(Maker(seed), compile_sql)
         leaves = [question.maker.leaf(kind=kind) for _ in range(TREES)]
         try:
-            if any(question.mistake({"not": leaf}) for leaf in leaves):
+            if any(question.mistake({"all": [{"not": leaf}, {"not": other}]}) for leaf, other in pairwise(leaves)):
                 return
         except (duckdb.Error, ValueError):  # as wrong as a wrong answer
             return
@@ -183,3 +185,5 @@ def test_a_segment_that_nobody_looked_up_is_not_asked() -> None:
 def test_two_hundred_tags_are_one_question() -> None:
     tree = {"any": [{"tag": f"tag_{number}"} for number in range(200)]}
     assert sql.compile_sql(parse(tree), NOWS[0]).text.count("SELECT") == 2
+    none_of_them = {"all": [{"not": part} for part in tree["any"]]}
+    assert sql.compile_sql(parse(none_of_them), NOWS[0]).text.count("SELECT") == 2
