@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
+from chalicelib.lake.athena import LINKS
+from chalicelib.lake.model import BASE
 from chalicelib.observability import count
 from chalicelib.settings import Settings, parse
 from infra.chalice_package import RUNTIME
@@ -121,6 +123,19 @@ def test_the_feeder_reads_every_stream_and_may_only_add_to_the_lake(template: di
     asked = {each["Sid"]: each for each in statements(resources(template, "AWS::IAM::Role")["LakeFeederRole"])}
     assert set(asked) == {"Log", "ReadStreams", "AddToLake", "GiveUp"}
     assert named(asked["AddToLake"]["Resource"]) == "${Files.Arn}/lake/delta/*"
+
+
+def test_athena_sees_the_tables_of_the_lake_as_they_are(template: dict[str, Any]) -> None:
+    kinds = {
+        "BIGINT": "bigint", "VARCHAR": "string", "BOOLEAN": "boolean", "INTEGER": "int", "DATE": "date", "TIMESTAMP": "timestamp",
+        "DOUBLE": "double", "MAP(VARCHAR, VARCHAR)": "map<string,string>",
+    }  # fmt: skip
+    tables = {each["TableInput"]["Name"]: each["TableInput"] for each in resources(template, "AWS::Glue::Table").values()}
+    assert set(tables) == set(BASE)
+    for name, table in tables.items():
+        columns = {each["Name"]: each["Type"] for each in table["StorageDescriptor"]["Columns"]}
+        assert columns == {column: kinds[kind] for column, kind in BASE[name].columns.items()}, name
+        assert named(table["StorageDescriptor"]["Location"]) == f"s3://${{Files}}/{LINKS}{name}/"
 
 
 def test_every_queue_has_a_dead_letter_queue_and_outlasts_its_function(template: dict[str, Any]) -> None:
