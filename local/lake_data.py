@@ -1,4 +1,4 @@
-"""A lake of made-up people, as large as wanted: the tables of chalicelib.lake.model.BASE as Parquet files, the same for the same seed.
+"""A lake of made-up people, as large as wanted, with everything that a lake keeps as files; the same for the same seed.
 
 Everything is a function of a number and the seed (DuckDB's `hash`), so nothing is kept in Python and a month of events is made at a
 time. What tables tell twice agrees: purchases and their sums, acts and the day of the last one, friendships and who can be reached.
@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from chalicelib.lake.manifest import MANIFEST, Manifest, to_json
-from chalicelib.lake.model import BASE, LAKE
+from chalicelib.lake.deltas import columns_of
+from chalicelib.lake.derive import columns_of_table
+from chalicelib.lake.manifest import BASE_FILES, MANIFEST, MIRROR_FILES, Manifest, to_json
+from chalicelib.lake.model import BASE, Columns
+from local.lake_mirror import mirror
 from local.lake_places import CAPITALS, GIVEN, SURNAMES
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)  # noon in Japan
@@ -24,7 +28,6 @@ _TODAY = "DATE '2026-11-22'"
 MONTHS = 13  # as long as the timeline keeps what people did
 TAGS, SHOPS, PRODUCTS, CATEGORIES, LINKS, CAMPAIGNS = 200, 80, 500, 20, 60, 13
 SCENARIOS = ("dormant90", "onboarding", "first_purchase")
-_ROW_GROUP = 122_880
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +40,19 @@ class Size:
     seed: int = 1
 
 
-def write_base(connection: Any, size: Size, folder: Path) -> dict[str, list[str]]:
-    """Write the tables of BASE below `folder` as files of a bucket; return their keys by table."""
-    maker = _Maker(connection, size, folder)
-    for table, query in maker.queries():
-        maker.write(table, query)
-    return maker.keys
-
-
 def write_lake(size: Size, folder: Path) -> Manifest:
-    """Write a whole lake below `folder`; return its manifest. Spills to a folder beside it what is larger than memory."""
+    """Write a whole lake below `folder`, a bucket's place; return its manifest. What is larger than memory spills into the folder."""
     import duckdb
 
     with tempfile.TemporaryDirectory(dir=folder) as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
         connection.execute("SET memory_limit = '2GB'")
-        keys = write_base(connection, size, folder)
-    manifest = Manifest(base={table: tuple(of) for table, of in keys.items()}, generation=1, folded_at=NOW)
+        maker = _Maker(connection, size, folder)
+        for table, name, query in maker.queries():
+            maker.write(maker.base[table], f"{BASE_FILES}{table}{name}", columns_of_table(table), BASE[table].order, query)
+        for kind, query in maker.mirrored():
+            maker.write(maker.mirror[kind], f"{MIRROR_FILES}{kind}", columns_of(kind), ("cid",), query)
+    base, mirrored = ({name: tuple(keys) for name, keys in of.items()} for of in (maker.base, maker.mirror))
+    manifest = Manifest(base=base, mirror=mirrored, rows=maker.rows, generation=1, folded_at=NOW)
     (folder / MANIFEST).write_bytes(to_json(manifest))
     return manifest
 
@@ -79,41 +79,49 @@ class _Maker:
         self._sql = connection
         self._size = size
         self._folder = folder
-        self.keys: dict[str, list[str]] = {table: [] for table in BASE}
+        self.base: dict[str, list[str]] = defaultdict(list)
+        self.mirror: dict[str, list[str]] = defaultdict(list)
+        self.rows: dict[str, int] = {}
         self._sql.execute(f"CREATE OR REPLACE VIEW person AS {self._person()}")
 
     def _u(self, number: str, salt: str) -> str:
         return _u(number, f"{self._size.seed}|{salt}")
 
-    def write(self, table: str, query: str) -> None:
-        columns = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in BASE[table].columns.items())
-        order = ", ".join(f'"{name}"' for name in BASE[table].order)
-        key = f"{LAKE}base/{table}/made-{len(self.keys[table]):02}.parquet"
+    def write(self, keys: list[str], folder: str, columns: Columns, order: Sequence[str], query: str) -> None:
+        """Write the rows of a query as a file below a folder; note its key among `keys`."""
+        typed = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in columns.items())
+        key = f"{folder}/made.parquet"
         path = self._folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._sql.execute(
-            f"COPY (SELECT {columns} FROM ({query}) ORDER BY {order}) TO '{path}' "
-            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
-        )
-        self.keys[table].append(key)
+        rows = self._sql.execute(
+            f"COPY (SELECT {typed} FROM ({query}) ORDER BY {', '.join(order)}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
+        ).fetchone()
+        self.rows[key] = rows[0]
+        keys.append(key)
 
     def read(self, table: str) -> str:
         """Return SQL that reads what was written of a table."""
-        return f"read_parquet({[str(self._folder / key) for key in self.keys[table]]!r})"
+        return f"read_parquet({[str(self._folder / key) for key in self.base[table]]!r})"
 
-    def queries(self) -> Iterator[tuple[str, str]]:
-        """Yield (table, SQL of its rows); each is to be written before the next is asked for, which may read it."""
-        yield "friend", self._friends()
-        yield "tag", self._tags()
-        yield "attribute", self._attributes()
-        yield "purchase", self._purchases()
-        for month in range(MONTHS):
-            yield "event", self._events(month)
-        yield "enrollment", self._enrollments()
-        yield "received", self._received()
-        yield "reaction", self._reactions()
-        yield "identity", self._identities()
-        yield "customer", self._customers()
+    def queries(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (table, folder below it, SQL of its rows); each is to be written before the next is asked for, which may read it."""
+        yield "friend", "", self._friends()
+        yield "tag", "", self._tags()
+        yield "attribute", "", self._attributes()
+        yield "purchase", "", self._purchases()
+        for ago in range(MONTHS):
+            first = date(2026 - (ago + 1) // 12, 12 - (ago + 1) % 12, 1)
+            yield "event", f"/{first:%Y-%m}", self._events(ago, first)
+        yield "enrollment", "", self._enrollments()
+        yield "received", "", self._received()
+        yield "reaction", "", self._reactions()
+        yield "identity", "", self._identities()
+        yield "customer", "", self._customers()
+
+    def mirrored(self) -> Iterator[tuple[str, str]]:
+        """Yield (kind, SQL of its rows): the items from which these tables follow, as folding keeps them."""
+        for kind, query in mirror(self.read).items():
+            yield kind, f"SELECT *, '' AS v, TIMESTAMP '2026-11-12 00:00:00' AS \"at\", false AS gone FROM ({query})"
 
     def _person(self) -> str:
         u = self._u
@@ -185,37 +193,40 @@ class _Maker:
             printf('C%02d', p % {CATEGORIES}) AS category, quantity, quantity * {_PRICE} AS yen, is_first, is_last
         FROM (SELECT *, unnest(ranks) AS p, unnest(range(len(ranks))) AS line FROM priced)"""
 
-    def _events(self, month: int) -> str:
-        """Return what people did in the thirty days that ended `month` times thirty days ago."""
+    def _events(self, ago: int, month: date) -> str:
+        """Return what people did in the month that is so many months ago, of which `month` is the first day."""
         u = self._u
         # 0.757 is the share of months in which nobody is silent, see `person`.
         rate = self._size.events_each / MONTHS / 0.757
-        number = f"least(250, floor(lively * {rate} + {u(f'cid * 16 + {month}', 'number')}))::INTEGER"
-        n = f"((cid * 16 + {month}) * 256 + j)"
+        number = f"least(250, floor(lively * {rate} + {u(f'cid * 16 + {ago}', 'number')}))::INTEGER"
+        n = f"((cid * 16 + {ago}) * 256 + j)"
         return f"""
         WITH act AS (
-            SELECT cid, unnest(range({number})) AS j FROM person WHERE silent_months <= {month}),
+            SELECT cid, unnest(range({number})) AS j,
+                TIMESTAMP '{month}' AS first, least(TIMESTAMP '{month}' + INTERVAL 1 MONTH, TIMESTAMP '2026-11-22 03:00:00') AS upto
+            FROM person WHERE silent_months <= {ago}),
         done AS (
             SELECT cid, {_one_of(n, f"{self._size.seed}|kind", _KINDS)} AS kind,
                 hash({n}) AS h, {_zipf(n, f"{self._size.seed}|which", LINKS)} AS which, {u(n, "evidence")} AS sure,
-                TIMESTAMP '2026-11-22 03:00:00' - to_milliseconds(floor(2592000000 * ({month} + {u(n, "at")}))::BIGINT) AS moment FROM act)
+                first + to_microseconds(1000 * floor(epoch_ms(upto - first) * {u(n, "at")})::BIGINT) AS moment FROM act)
         SELECT cid, strftime(moment, 'EV#%Y-%m-%dT%H:%M:%S.%gZ#') || printf('%016x', h) AS id, kind, (moment + INTERVAL 9 HOUR)::DATE AS day, moment AS "at",
             CASE WHEN kind = 'survey_answered' THEN printf('survey_%d', which % 5) WHEN kind = 'custom' THEN printf('game_%d', which % 7)
                 WHEN kind = 'visited' THEN printf('/page/%d', which) END AS name,
             CASE WHEN kind IN ('message', 'postback', 'video', 'followed') THEN 'main' END AS account,
             CASE WHEN kind NOT IN ('clicked', 'email_opened') THEN NULL
                 WHEN which % 4 = 0 THEN 'scn|' || {list(SCENARIOS)!r}[1 + which // 4 % 3] || '|send_a'
-                ELSE printf('cmp|cmp_%02d', {CAMPAIGNS - 1} - {month}) END AS source,
+                ELSE printf('cmp|cmp_%02d', {CAMPAIGNS - 1} - {ago}) END AS source,
             CASE WHEN kind = 'clicked' THEN printf('link_%03d', which) END AS link,
             CASE kind WHEN 'clicked' THEN CASE WHEN sure < 0.8 THEN 'B' ELSE 'C' END WHEN 'email_opened' THEN 'C' END AS evidence,
             CASE WHEN kind = 'survey_answered' THEN MAP {{'q1': ['yes', 'no', 'perhaps'][1 + which % 3], 'q2': (which % 5)::VARCHAR}}
-                WHEN kind = 'reservation_made' THEN MAP {{'shop': printf('shop_%02d', which % {SHOPS})}} END AS data
+                WHEN kind = 'reservation_made' THEN MAP {{'shop': printf('shop_%02d', which % {SHOPS})}} END AS data,
+            NULL AS own, '' AS v, NULL AS seen_at
         FROM done"""
 
     def _enrollments(self) -> str:
         u = self._u
         return f"""
-        SELECT cid, printf('ENR#%s#', scenario) AS id, scenario, 1 AS version,
+        SELECT cid, printf('ENR#%s##00001', scenario) AS id, scenario, 1 AS version,
             CASE WHEN fate < 0.2 THEN 'active' WHEN fate < 0.85 THEN 'done' ELSE 'exited' END AS status,
             CASE WHEN fate < 0.2 THEN NULL WHEN fate < 0.5 THEN 'reactivated' WHEN fate < 0.85 THEN 'fallback'
                 WHEN fate < 0.93 THEN 'goal' ELSE 'blocked' END AS reason,
@@ -259,7 +270,7 @@ class _Maker:
             SELECT cid, max(day) AS acted_day FROM {self.read("event")}
             WHERE kind NOT IN ('email_opened', 'reservation_cancelled') AND evidence IS DISTINCT FROM 'C' GROUP BY cid),
         friend AS (
-            SELECT cid, bool_or(reachable) AS line_reachable, arg_min(day, account) FILTER (reachable) AS friend_day
+            SELECT cid, bool_or(reachable) AS line_reachable, arg_min(day, account) FILTER (state <> 'blocked') AS friend_day
             FROM {self.read("friend")} GROUP BY cid)
         SELECT cid, known, known AND line_reachable IS NOT NULL AS linked, gender, birthday, town[1] AS prefecture, town[2] AS city,
             coalesce(line_reachable, false) AS line_reachable, has_email AND {u("cid", "no email")} >= 0.05 AS email_reachable,
