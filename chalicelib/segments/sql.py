@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ _DAYS_OF_ACCOUNT = _DAYS | {
     "friend.since": '"f"."day"',
     "activity.last": 'greatest("c"."acted_day", "c"."last_day", "f"."day")',
 }
+_COMPARED = re.compile(r'("\w+") = \?\Z')
 _OF_ACCOUNT = frozenset({"field:line.reachable", "date:friend.since", "date:activity.last"})
 _FRIEND = ' LEFT JOIN "friend" AS "f" ON "f"."account" = ? AND "f"."cid" = "c"."cid"'
 
@@ -392,6 +394,8 @@ def _any(parts: Sequence[Query]) -> Query:
             rows.setdefault(part.table, []).append(part.fits)
     merged: list[Query] = [_among(table, [_any(fits)]) for table, fits in rows.items()]
     found = merged + [part for part in parts if not isinstance(part, _Rows)]
+    if len(found) > 1 and len({part.text for part in found}) == 1 and (column := _COMPARED.match(found[0].text)):
+        return _one_of(column[1], list(dict.fromkeys(value for part in found for value in part.parameters)))
     return _joined(" OR ", found) if found else NOBODY
 
 
