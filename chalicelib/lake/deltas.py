@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chalicelib.lake.changes import Row
-from chalicelib.lake.model import CHANGE_COLUMNS, CHANGES, LAKE, Columns
+from chalicelib.lake.manifest import DELTA_FILES
+from chalicelib.lake.model import CHANGE_COLUMNS, CHANGES, Columns
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-PREFIX = f"{LAKE}delta/"
 
 
 def columns_of(kind: str) -> Columns:
@@ -31,7 +30,7 @@ def delta_key(kind: str, table: str, versions: Sequence[str]) -> str:
     versions: of all records that were handed over together, whatever came of them. Names sort about by time.
     """
     digest = hashlib.sha256("\n".join(sorted(versions)).encode()).hexdigest()[:16]
-    return f"{PREFIX}{kind}/{min(versions)}-{table}-{digest}.parquet"
+    return f"{DELTA_FILES}{kind}/{min(versions)}-{table}-{digest}.parquet"
 
 
 def write_rows(kind: str, rows: Iterable[Row], path: Path) -> None:

@@ -45,7 +45,8 @@ class Feeder:
         changes = [change for record in records if (change := self._read(table, record))]
         by_kind = latest(changes)
         with tempfile.TemporaryDirectory() as folder:
-            for kind, rows in by_kind.items():
+            # Marks last: whoever finds one may rely on everything that was told before it.
+            for kind, rows in sorted(by_kind.items(), key=lambda of: of[0] == "mark"):
                 path = Path(folder) / f"{kind}.parquet"
                 write_rows(kind, rows, path)
                 self._files.put(delta_key(kind, table, versions), path.read_bytes(), _PARQUET)

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from chalicelib.kernel.wire import to_wire
-from chalicelib.lake.deltas import PREFIX
+from chalicelib.lake.manifest import DELTA_FILES
 from chalicelib.lake.feed import Feeder
 from chalicelib.lake.model import CHANGE_COLUMNS, CHANGES
 from tests.fakes.outside import FakeFiles, FakeQueue
@@ -50,12 +50,12 @@ def deltas(files: FakeFiles) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of all delta files by kind, as DuckDB reads them."""
     found: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as database:
-        for number, key in enumerate(files.list(PREFIX)):
+        for number, key in enumerate(files.list(DELTA_FILES)):
             path = Path(folder) / f"{number}.parquet"
             path.write_bytes(files.kept[key])
             cursor = database.execute("SELECT * FROM read_parquet(?)", [str(path)])
             names = [column[0] for column in cursor.description or ()]
-            rows = found.setdefault(key.removeprefix(PREFIX).split("/")[0], [])
+            rows = found.setdefault(key.removeprefix(DELTA_FILES).split("/")[0], [])
             rows += [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return found
 

@@ -16,7 +16,8 @@ from chalicelib.kernel.errors import TemporaryError
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.signing import fingerprint
 from chalicelib.lake.changes import UNREADABLE, change_of, change_of_item, kind_of, latest
-from chalicelib.lake.deltas import PREFIX, columns_of, write_rows
+from chalicelib.lake.deltas import columns_of, write_rows
+from chalicelib.lake.manifest import DELTA_FILES
 from chalicelib.lake.model import CHANGES
 from chalicelib.segments.model import person_of
 from tests.fakes.outside import FakeFiles
@@ -152,6 +153,20 @@ def test_a_record_that_cannot_be_read_is_told_by_its_keys_and_holds_nobody_up() 
     assert attributes == {"kind": "lake"}
 
 
+@pytest.mark.parametrize(
+    ("table", "item"),
+    [
+        ("core", {"pk": "C#7", "sk": "S", "count": 2**31, "total_yen": 0}),
+        ("core", {"pk": f"C#{2**63}", "sk": "A", "last_at": AT}),
+        ("timeline", {"pk": "C#7", "sk": "PUR#x", "order_no": "N", "at": AT, "amount_yen": 2**63, "products": []}),
+        ("timeline", {"pk": "C#7", "sk": "PUR#x", "order_no": "N", "at": AT, "amount_yen": 1.5, "products": []}),
+    ],
+)
+def test_a_number_that_no_column_can_hold_is_refused_before_it_spoils_a_file(table: str, item: Item) -> None:
+    with pytest.raises(TypeError):
+        change_of(table, record(table, 1, item))
+
+
 def test_the_same_records_make_the_same_files_and_others_make_others() -> None:
     batch = [record(table, number, item) for number, (table, item) in enumerate(KEYS)]
     one, files, _ = feeder()
@@ -173,6 +188,21 @@ def test_a_batch_waits_when_the_files_cannot_be_reached() -> None:
     with pytest.raises(TemporaryError):
         one.feed([record("core", 1, {"pk": "C#7", "sk": "A", "last_at": AT})])
     assert not dead.messages
+
+
+def test_a_mark_lies_in_the_lake_only_when_all_that_came_with_it_does() -> None:
+    class Dying(FakeFiles):
+        def put(self, key: str, content: bytes, content_type: str) -> None:
+            if "/mark/" not in key:
+                raise TemporaryError("PutObject")
+            super().put(key, content, content_type)
+
+    one, _, _ = feeder()
+    one._files = files = Dying()
+    mark = {"pk": "MARK#1", "sk": "#", "asked_at": AT}
+    with pytest.raises(TemporaryError):
+        one.feed([record("core", 1, mark), record("core", 2, {"pk": "C#7", "sk": "A", "last_at": AT})])
+    assert files.kept == {}
 
 
 # Properties -----------------------------------------------------------------------------------------------------------------
@@ -308,4 +338,4 @@ def test_files_are_named_where_folding_looks() -> None:
     one, files, _ = feeder()
     one.feed([record("core", 12, {"pk": "C#7", "sk": "A", "last_at": AT})])
     (key,) = files.kept
-    assert key.startswith(f"{PREFIX}activity/{'0' * 38}12-core-")
+    assert key.startswith(f"{DELTA_FILES}activity/{'0' * 38}12-core-")
