@@ -68,6 +68,14 @@ def lake_feeder(event: Any, context: Any) -> Any:
     return door.handle(event, world())
 
 
+@app.lambda_function(name="lake_keeper")
+def lake_keeper(event: Any, context: Any) -> Any:
+    """EventBridge Scheduler, every minute: folds what has come into the lake, goes on with its rebuild."""
+    from chalicelib.entrypoints import lake_keeper as door
+
+    return door.handle(event, world())
+
+
 @app.lambda_function(name="lake_query")
 def lake_query(event: Any, context: Any) -> Any:
     """Other functions of ours: what they ask the lake."""

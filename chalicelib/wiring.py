@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.delivery.ledger import Ledger
     from chalicelib.delivery.notices import Notices
     from chalicelib.delivery.service import Delivery
+    from chalicelib.duplicates.service import Duplicates
     from chalicelib.friends.service import Friends
     from chalicelib.idempotency.service import Idempotency
     from chalicelib.identity_links.service import IdentityLinks
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.lake.feed import Feeder
     from chalicelib.lake.marks import Marks
     from chalicelib.lake.questions import Questions
+    from chalicelib.lake.service import Lake
     from chalicelib.line_accounts.service import LineAccounts
     from chalicelib.messages.service import Messages
     from chalicelib.orders.service import Orders
@@ -332,6 +334,17 @@ class World:
         return Feeder(self.files, self.lake_dead, tables)
 
     @cached_property
+    def lake(self) -> Lake:
+        """The lake's keeper, in the process that has DuckDB; the files that it has folded lie here for the next time."""
+        from tempfile import gettempdir
+
+        from chalicelib.lake.service import Lake
+
+        return Lake(
+            self.database, self.files, self.clock, self.settings.files_bucket, Path(gettempdir()) / "enishi-keeper", self.each
+        )
+
+    @cached_property
     def questions(self) -> Questions:
         """The lake, asked in the process that has DuckDB; what it copies there outlives a call."""
         from tempfile import gettempdir
@@ -358,6 +371,24 @@ class World:
         from chalicelib.segments.asking import Asking
 
         return Asking(self.segments, self.people, self.analyst, Sizes(self.files))
+
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        """Two records of one person."""
+        from chalicelib.duplicates.service import Duplicates
+
+        return Duplicates(
+            self.people,
+            self.customers,
+            self.friends,
+            self.line_accounts,
+            self.orders,
+            self.tags,
+            self.asking,
+            self.analyst,
+            self.database,
+            self.clock,
+        )
 
     @cached_property
     def scores(self) -> Scores:

@@ -29,8 +29,12 @@ LATEST = timedelta(days=3)
 # Two clocks of AWS may differ, and the stream tells seconds only.
 SKEW = timedelta(minutes=2)
 MOST_DELTAS = 1_000  # in one folding
+# Their items end by themselves, and what the lake knows of them stays.
+EXPIRING = ("purchase", "event", "enrollment", "recipient")
+_PERSONAL = frozenset(kind for kind, table in CHANGES.items() if "cid" in table.columns)
 _MARK = "mark"
 _MERGED = "merged"
+_SKEW = f"INTERVAL {int(SKEW.total_seconds())} SECOND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Folding:
         wanted = ["TRUE"]
         if self.manifest.rebuilt_at:
             wanted.append(f'"at" >= {_instant(self.manifest.rebuilt_at - SKEW)}')
-        if "cid" in columns and self.manifest.erased:
+        if kind in _PERSONAL and self.manifest.erased:
             wanted.append(f"cid NOT IN ({_numbers(self.manifest.erased)})")
         names = ", ".join(f'"{name}"' for name in columns)
         run(
@@ -139,18 +143,21 @@ class Folding:
             asked = cast("datetime", asked_at).replace(tzinfo=UTC)
             self.marks[name] = max(asked, self.marks.get(name, asked))
 
-    def _merge(self) -> None:
+    def _merge(self, *, everybody: bool = False) -> None:
         """Make the tables `merged` and `moved` (cid, once, living): who is who now, and for whom that has changed."""
         parts, run = self.parts, self.parts.run
         run(f"CREATE TEMP TABLE was AS SELECT * FROM {parts.source(self.mirror.get(_MERGED, []), MERGED)}")
         run("CREATE TEMP TABLE moved (cid BIGINT, once BIGINT, living BIGINT)")
         run("CREATE TEMP TABLE merged AS FROM was")
-        if "profile" not in self._came:
+        if everybody:
+            asked = (
+                f"SELECT cid FROM {parts.source(self.mirror.get('profile', []), columns_of('profile'))} UNION SELECT cid FROM was"
+            )
+        elif "profile" in self._came:
+            asked = 'SELECT cid FROM new_profile LEFT JOIN was USING (cid) WHERE merged_into IS DISTINCT FROM "into"'
+        else:
             return
-        run(
-            "CREATE TEMP TABLE asked AS SELECT cid FROM new_profile LEFT JOIN was USING (cid) "
-            'WHERE merged_into IS DISTINCT FROM "into"'
-        )
+        run(f"CREATE TEMP TABLE asked AS {asked}")
         if not parts.count("FROM asked"):
             return
         run(
@@ -167,7 +174,7 @@ class Folding:
     def _now_of(self, kind: str, people: str) -> str:
         """Return the query of the current rows of a kind, of those whose numbers are in a table."""
         columns = columns_of(kind)
-        mine = f"WHERE cid IN (SELECT cid FROM {people})" if "cid" in columns else ""
+        mine = f"WHERE cid IN (SELECT cid FROM {people})" if kind in _PERSONAL else ""
         return (
             f"SELECT * FROM (SELECT * FROM {self.parts.source(self.mirror.get(kind, []), columns)} {mine} {_latest(kind)}) "
             "WHERE NOT gone"
@@ -190,12 +197,17 @@ class Folding:
                 f"{BASE_FILES}event/{month}",
                 f"SELECT * EXCLUDE month FROM come WHERE month = '{month}'",
                 "kind, cid",
-                lambda source: (
-                    f"SELECT e.* FROM {source} AS e ANTI JOIN leave AS l ON l.own = coalesce(e.own, e.cid) AND l.id = e.id"
-                ),
+                self._staying,
                 columns_of_table("event"),
             )
         self.base["event"] = [key for month in sorted(months) for key in months[month]]
+
+    def _staying(self, source: str) -> str:
+        # What no late change can concern any more is forgotten: it would be a tenth of the file.
+        late = f"seen_at < {_instant(self._now - LATEST)}"
+        besides = f"CASE WHEN {late} THEN '' ELSE v END AS v, CASE WHEN {late} THEN NULL ELSE seen_at END AS seen_at"
+        leaving = "ANTI JOIN leave AS l ON l.own = coalesce(e.own, e.cid) AND l.id = e.id"
+        return f"SELECT e.* REPLACE ({besides}) FROM {source} AS e {leaving}"
 
     def _months(self) -> dict[str, list[str]]:
         months: dict[str, list[str]] = defaultdict(list)
@@ -207,26 +219,28 @@ class Folding:
         """Let in what is new, and out what has another version by now; what was deleted is remembered, for it may come late."""
         run = self.parts.run
         self._append("event", "SELECT * FROM new_event WHERE gone")
-        run(f"CREATE TEMP TABLE buried AS SELECT cid, id, v FROM ({self._all_of('event')})")
+        run(f'CREATE TEMP TABLE buried AS SELECT cid, id, v, "at" AS seen_at FROM ({self._all_of("event")})')
         asked = {str(row[0]) for row in run("SELECT DISTINCT strftime(at_instant, '%Y-%m') FROM new_event WHERE NOT gone")}
         if self.parts.count("FROM new_event WHERE gone"):
             asked |= set(months)  # of a deleted one only the key is known
-        run("CREATE TEMP TABLE stands (own BIGINT, id VARCHAR, v VARCHAR, month VARCHAR)")
+        run("CREATE TEMP TABLE stands (own BIGINT, id VARCHAR, v VARCHAR, seen_at TIMESTAMP, month VARCHAR)")
         for month in sorted(asked & set(months)):
             source = self.parts.source(months[month], columns_of_table("event"))
             run(
-                f"INSERT INTO stands SELECT e.* FROM (SELECT coalesce(own, cid) AS own, id, v, '{month}' FROM {source}) AS e "
+                f"INSERT INTO stands SELECT e.* FROM "
+                f"(SELECT coalesce(own, cid) AS own, id, v, seen_at, '{month}' FROM {source}) AS e "
                 "SEMI JOIN new_event AS n ON n.cid = e.own AND n.id = e.id"
             )
         run(
             "INSERT INTO leave SELECT own, s.id, month FROM stands AS s "
-            "JOIN new_event AS n ON n.cid = own AND n.id = s.id WHERE n.v > s.v"
+            f"JOIN new_event AS n ON n.cid = own AND n.id = s.id WHERE {_newer('s.v', 's.seen_at')}"
         )
         run(
-            "CREATE TEMP TABLE entering AS SELECT * FROM new_event AS n WHERE NOT gone "
-            "AND NOT EXISTS (SELECT 1 FROM stands AS s WHERE s.own = n.cid AND s.id = n.id AND s.v >= n.v) "
-            "AND NOT EXISTS (SELECT 1 FROM buried AS b WHERE b.cid = n.cid AND b.id = n.id AND b.v >= n.v)"
+            "CREATE TEMP TABLE refused AS SELECT n.cid, n.id FROM new_event AS n JOIN stands AS s ON s.own = n.cid AND s.id = n.id "
+            f"WHERE NOT {_newer('s.v', 's.seen_at')} UNION SELECT n.cid, n.id FROM new_event AS n "
+            f"JOIN buried AS b ON b.cid = n.cid AND b.id = n.id WHERE NOT {_newer('b.v', 'b.seen_at')}"
         )
+        run("CREATE TEMP TABLE entering AS SELECT * FROM new_event ANTI JOIN refused USING (cid, id) WHERE NOT gone")
         run(
             f"INSERT INTO come BY NAME SELECT {EVENT_ROW}, strftime(at_instant, '%Y-%m') AS month "
             "FROM entering AS e LEFT JOIN merged ON merged.cid = e.cid"
@@ -300,6 +314,41 @@ class Folding:
             BASE[table].columns,
         )
 
+    def replant(self, scanned: Mapping[str, list[str]], since: datetime) -> None:
+        """Make the lake anew from what was read from the tables, and from changes that are younger than the reading.
+
+        scanned: files of rows by kind. since: when the reading began. What has expired in a table is in none of these rows and
+        stays: history is never taken from the lake by a rebuild.
+        """
+        run, parts = self.parts.run, self.parts
+        young = f'"at" >= {_instant(since - SKEW)}'
+        for kind in sorted(set(CHANGES) - {_MARK, "event"}):
+            columns, keys = columns_of(kind), self.mirror.get(kind, [])
+            expires = "TRUE" if kind in EXPIRING else young
+            before = (
+                f"SELECT * REPLACE (CASE WHEN {young} THEN v ELSE '' END AS v) FROM {parts.source(keys, columns)} "
+                f"WHERE {expires} AND (NOT gone OR {young})"
+            )
+            rows = f"SELECT * FROM {parts.source(scanned.get(kind, []), columns)} UNION ALL BY NAME {before}"
+            self.mirror[kind] = parts.write(f"SELECT * FROM ({rows}) {self._known(kind)} {_latest(kind)}", f"{MIRROR_FILES}{kind}")
+        self._read("event", scanned.get("event", []))
+        self._merge(everybody=True)
+        self._take_events()
+        self.base = {"event": self.base["event"]}
+        kinds = sorted(_PERSONAL & set(self.mirror))
+        everybody = [f"SELECT cid FROM {parts.source(self.mirror[kind], columns_of(kind))}" for kind in kinds]
+        everybody += [f"SELECT cid FROM {parts.source(self.base['event'], columns_of_table('event'))}", "SELECT living FROM merged"]
+        run(f"CREATE OR REPLACE TEMP TABLE touched AS {' UNION '.join(everybody)}")
+        living = "SELECT cid, coalesce(living, cid) AS living FROM touched LEFT JOIN merged USING (cid)"
+        run(f"CREATE OR REPLACE TEMP TABLE own AS {living}")
+        for table in DERIVED:
+            self._derive(table)
+        self.manifest = replace(self.manifest, rebuilt_at=since)
+
+    def _known(self, kind: str) -> str:
+        erased = self.manifest.erased
+        return f"WHERE cid NOT IN ({_numbers(erased)})" if erased and kind in _PERSONAL else ""
+
     def next(self) -> Manifest:
         """Return the manifest of what this folding has made."""
         files = {key for part in (self.base, self.mirror) for keys in part.values() for key in keys}
@@ -356,6 +405,11 @@ def tidy(files: Files, now: datetime) -> int:
         manifests.replace(files, replace(manifest, forgotten=rest), tag)
     files.delete(dead)
     return len(due) + len(dead)
+
+
+def _newer(version: str, at: str) -> str:
+    """Return whether the change `n` is newer; what was read from a table (rebuild) is newer than what its stream told before."""
+    return f"(n.v > {version} OR (n.v = '' AND coalesce({at} < n.\"at\" - {_SKEW}, true)))"
 
 
 def _latest(kind: str) -> str:

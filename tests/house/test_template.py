@@ -24,7 +24,17 @@ from local.stack import cached_bundle
 ROOT = Path(__file__).resolve().parents[2]
 QUEUES = {"events", "work", "mail"}
 TABLES = ("core", "timeline", "engine", "config")
-FUNCTIONS = {"api", "webhook-worker", "work-worker", "scenario-steps", "ticks", "feedback", "lake-feeder", "lake-query"}
+FUNCTIONS = {
+    "api",
+    "webhook-worker",
+    "work-worker",
+    "scenario-steps",
+    "ticks",
+    "feedback",
+    "lake-feeder",
+    "lake-keeper",
+    "lake-query",
+}
 
 
 @pytest.fixture(scope="module")

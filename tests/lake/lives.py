@@ -22,7 +22,8 @@ _TABLES = {"purchase": "timeline", "event": "timeline", "enrollment": "engine", 
 class Life:
     """A few people whose items change; `items` is what stands in the tables, `records` what the streams have told."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, keeps: tuple[str, ...] = ()) -> None:
+        self._keeps = keeps  # kinds whose items nobody deletes
         self.random = random.Random(seed)
         self.items: Items = {}
         self.records: list[tuple[str, Row]] = []
@@ -35,7 +36,7 @@ class Life:
         kind = self.random.choice(sorted(set(CHANGES) - {"mark"}))
         row = self._row(kind)
         key = (kind, tuple(row[name] for name in CHANGES[kind].key))
-        if key in self.items and self.random.random() < 0.25:
+        if key in self.items and kind not in self._keeps and self.random.random() < 0.25:
             del self.items[key]
             self._tell(kind, dict(zip(CHANGES[kind].key, key[1], strict=True)), gone=True)
         else:

@@ -1,0 +1,55 @@
+"""The lake as its keeper sees it: folding, tidying, rebuilding. It needs DuckDB and runs in the functions of the lake alone."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from chalicelib.kernel.clock import Clock
+from chalicelib.kernel.each import Mapper, in_turn
+from chalicelib.kernel.errors import TemporaryError
+from chalicelib.lake import folding
+from chalicelib.lake.athena import write_links
+from chalicelib.lake.manifest import DELTA_FILES
+from chalicelib.lake.rebuild import Rebuild
+from chalicelib.ports.database import Database
+from chalicelib.ports.files import Files
+
+_MOST_AT_ONCE = 20  # foldings in one call: whoever always loses leaves the rest to the winner
+
+
+class Lake:
+    """Keeps the lake. bucket: as Athena names it. folder: on this machine, with room for all of its files."""
+
+    def __init__(self, database: Database, files: Files, clock: Clock, bucket: str, folder: Path, each: Mapper = in_turn) -> None:
+        self._database = database
+        self._files = files
+        self._clock = clock
+        self._bucket = bucket
+        self._folder = folder
+        self._each = each
+
+    def fold(self) -> int:
+        """Fold everything that has come; return how many changes. Raises TemporaryError."""
+        changes = 0
+        for _ in range(_MOST_AT_ONCE):
+            try:
+                done = folding.fold(self._files, self._folder, self._clock.now(), self._each)
+            except TemporaryError:
+                if not self._files.list(DELTA_FILES):
+                    return changes  # somebody else has folded them under our hands
+                raise
+            changes += done.changes
+            if not done.rest:
+                break
+        return changes
+
+    def tidy(self) -> int:
+        """Show Athena the newest files, delete those that no manifest has named for a while; return how many."""
+        write_links(self._files, self._bucket)
+        return folding.tidy(self._files, self._clock.now())
+
+    @cached_property
+    def rebuild(self) -> Rebuild:
+        """The lake anew out of the tables."""
+        return Rebuild(self._database, self._files, self._folder, self._each)
