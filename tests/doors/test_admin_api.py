@@ -555,7 +555,11 @@ def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock)
     tour("save_segment", {"name": "友だち", "condition": body["condition"]}, segment_id="seg_friends")
     tour("list_segments")
     tour("get_segment", segment_id="seg_friends")
-    assert tour("count_segment", {"condition": {"segment": "seg_friends"}}) == {"count": 1, "sample": [friend["customer_id"]]}
+    tour("list_revisions", segment_id="seg_friends")
+    tour("tell_condition", {"condition": {"segment": "seg_friends"}})
+    tour("get_segment_schema")
+    counted = tour("count_people", {"condition": {"segment": "seg_friends"}})
+    assert counted == {"count": 1, "sample": [friend["customer_id"]], "as_of": None}
     tour("delete_segment", segment_id="seg_friends")
     job = tour("create_import", {"kind": "customers"})
     stage.files.put(f"imports/{job['import_id']}/file.csv", b"member_no,name\nM9,x\n", "text/csv")

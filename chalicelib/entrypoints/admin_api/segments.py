@@ -132,7 +132,7 @@ def delete_segment(call: Call[None]) -> None:
 
 
 @endpoint(
-    "POST", "/segments/sentence", scope="segments:read", request=SentenceBody, response=SentenceView,
+    "POST", "/segments/sentence", scope="segments:write", request=SentenceBody, response=SentenceView,
     summary="条件を文章にする / Tell a condition in a sentence",
 )  # fmt: skip
 def tell_condition(call: Call[SentenceBody]) -> SentenceView:
