@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.identity_links.service import IdentityLinks
     from chalicelib.imports.service import Imports
     from chalicelib.kernel.each import Mapper
+    from chalicelib.lake.erasure import Erasures
     from chalicelib.lake.feed import Feeder
     from chalicelib.lake.marks import Marks
     from chalicelib.lake.questions import Questions
@@ -345,6 +346,13 @@ class World:
         )
 
     @cached_property
+    def erasures(self) -> Erasures:
+        """People who want to be forgotten."""
+        from chalicelib.lake.erasure import Erasures
+
+        return Erasures(self.database, self.files, self.secrets, self.clock)
+
+    @cached_property
     def questions(self) -> Questions:
         """The lake, asked in the process that has DuckDB; what it copies there outlives a call."""
         from tempfile import gettempdir
@@ -370,7 +378,7 @@ class World:
         from chalicelib.lake.sizes import Sizes
         from chalicelib.segments.asking import Asking
 
-        return Asking(self.segments, self.people, self.analyst, Sizes(self.files))
+        return Asking(self.segments, self.people, self.line_accounts, self.analyst, Sizes(self.files))
 
     @cached_property
     def duplicates(self) -> Duplicates:

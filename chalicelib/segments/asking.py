@@ -17,8 +17,10 @@ from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.kernel.windows import local_date
 from chalicelib.lake.sizes import Sizes
+from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.people.service import People
 from chalicelib.ports.analyst import Analyst, to_wire
+from chalicelib.segments.model import SavedSegment
 from chalicelib.segments.service import Segments
 from chalicelib.segments.sql import compile_sql
 
@@ -58,9 +60,10 @@ class Overlap:
 class Asking:
     """Asks the lake, or the tables."""
 
-    def __init__(self, segments: Segments, people: People, analyst: Analyst, sizes: Sizes) -> None:
+    def __init__(self, segments: Segments, people: People, accounts: LineAccounts, analyst: Analyst, sizes: Sizes) -> None:
         self._segments = segments
         self._people = people
+        self._accounts = accounts
         self._analyst = analyst
         self._sizes = sizes
 
@@ -102,6 +105,14 @@ class Asking:
         both = [(one, other, number) for one, other, number in answer["both"]]
         return Overlap(answer["counts"], both, from_text(answer["as_of"]))
 
+    def segments_of(self, cid: Cid, now: datetime) -> list[SavedSegment]:
+        """Return the saved segments that a person is in at `now`: asked of the tables, so exact."""
+        segments = self._segments.all_saved()
+        accounts = [account.key for account in self._accounts.everyone()]
+        readable = [segment for segment in segments if self._is_readable(segment)]
+        person = self._segments.load([cid], accounts, conditions=[segment.condition for segment in readable])[cid]
+        return [segment for segment in readable if self._segments.holds(segment.condition, person, now)]
+
     def prefers_the_lake(self) -> bool:
         """Say whether there are so many people that the lake is asked, and a lake."""
         return self._are_many() and self._ask({"op": "counts", "queries": {}}) is not None
@@ -110,12 +121,8 @@ class Asking:
 
     def measure(self, now: datetime) -> int:
         """Keep the size of every saved segment for this JST day; return how many there are. Without a lake nothing is kept."""
-        queries = {}
-        for segment in self._segments.all_saved():
-            try:
-                queries[segment.segment_id] = self._query(segment.condition, now)
-            except InvalidError:  # it names a segment that has been deleted since: it has no size
-                continue
+        segments = [segment for segment in self._segments.all_saved() if self._is_readable(segment)]
+        queries = {segment.segment_id: self._query(segment.condition, now) for segment in segments}
         answer = self._ask({"op": "counts", "queries": queries}) if queries else None
         if answer is None:
             return 0
@@ -127,6 +134,14 @@ class Asking:
         return self._sizes.of(self._segments.saved(segment_id).segment_id, first, last)
 
     # ------------------------------------------------------------------------------------------------------------------------
+
+    def _is_readable(self, segment: SavedSegment) -> bool:
+        """Say whether its condition still is one: it may name a segment that has been deleted since."""
+        try:
+            self._segments.read(segment.condition)
+        except InvalidError:
+            return False
+        return True
 
     def _are_many(self) -> bool:
         return self._people.highest() > FEW

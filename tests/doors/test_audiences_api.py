@@ -91,3 +91,20 @@ def test_segments_are_laid_over_each_other_and_measured_every_day(stage: Stage, 
     assert knock.api("GET", f"/segments/seg_women/sizes?from={some_day}").json_body["sizes"] == {day: 20 for day in list(sizes)[1:]}
     assert refusal(knock.api("GET", "/segments/seg_women/sizes?from=yesterday")) == (422, "api.parameter_malformed")
     assert refusal(knock.api("GET", "/segments/seg_men/sizes")) == (404, "segment.unknown")
+
+
+def test_a_customers_page_shows_the_segments_that_he_is_in(stage: Stage, knock: Knock) -> None:
+    hanako = stage.customer("M1", gender="female")
+    tag = stage.world.tags.create("vip", tag_id="tag_vip").tag_id
+    stage.world.tags.add(hanako, tag, "test")
+    segments = {"seg_women": WOMEN, "seg_men": {"not": WOMEN}, "seg_buyers": {"purchase": {}}, "seg_vip": {"tag": tag}}
+    for segment_id, condition in segments.items():
+        knock.api("PUT", f"/segments/{segment_id}", {"name": segment_id, "condition": condition})
+    knock.api(
+        "PUT", "/segments/seg_both", {"name": "両方", "condition": {"all": [{"segment": "seg_women"}, {"segment": "seg_vip"}]}}
+    )
+    path = f"/customers/{customer_id(hanako)}/segments"
+    assert [one["segment_id"] for one in knock.api("GET", path).json_body["items"]] == ["seg_both", "seg_vip", "seg_women"]
+    knock.api("DELETE", "/segments/seg_women")  # what names it is no condition any more
+    assert [one["segment_id"] for one in knock.api("GET", path).json_body["items"]] == ["seg_vip"]
+    assert refusal(knock.api("GET", "/customers/cus_0000000099/segments")) == (404, "customer.unknown")

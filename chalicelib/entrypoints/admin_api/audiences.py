@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from chalicelib.entrypoints.admin_api.customers import cid_in
 from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
 from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import InvalidError
@@ -79,6 +80,19 @@ class SizesView(View, kw_only=True):
     sizes: dict[str, int]
 
 
+class MemberView(View, kw_only=True):
+    """A saved segment that a person is in."""
+
+    segment_id: str
+    name: str
+
+
+class MembershipView(View, kw_only=True):
+    """The saved segments that a person is in now."""
+
+    items: list[MemberView]
+
+
 @endpoint(
     "POST", "/segments/count", scope="segments:write", request=CountBody, response=CountView,
     summary="条件に合う人数を数える / Count the people who fulfil a condition",
@@ -122,6 +136,16 @@ def segment_sizes(call: Call[None]) -> SizesView:
     first = _day(call, "from") or last - timedelta(days=_DAYS)
     sizes = call.world.asking.sizes(call.path["segment_id"], first, last)
     return SizesView(sizes={day.isoformat(): size for day, size in sizes.items()})
+
+
+@endpoint(
+    "GET", "/customers/{customer_id}/segments", scope="customers:read", response=MembershipView,
+    summary="顧客が入っているセグメント / The saved segments that a customer is in",
+)  # fmt: skip
+def segments_of_customer(call: Call[None]) -> MembershipView:
+    """Return the saved segments that a customer is in, exactly."""
+    found = call.world.asking.segments_of(cid_in(call), call.world.clock.now())
+    return MembershipView(items=[MemberView(segment_id=segment.segment_id, name=segment.name) for segment in found])
 
 
 def _day(call: Call[None], name: str) -> date | None:
