@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.kernel.errors import PermanentError, to_each
 from chalicelib.kernel.facts import (
+    CustomersMerged,
     EmailOpened,
     Evidence,
     Fact,
@@ -151,6 +152,7 @@ _REACTIONS: dict[type[Fact], Callable[[Any, World], list[Fact]]] = {
     LinkAnswered: _link_answered,
     IdentityLinked: _linked,
     IdentityUnlinked: _unlinked,
+    CustomersMerged: _heard,
     OrderPlaced: _heard,
     LinkClicked: _clicked,
     EmailOpened: _opened,

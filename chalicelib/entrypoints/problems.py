@@ -60,6 +60,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "customer.text_malformed": ("「{field}」に使えない文字があるか、500文字を超えています。", "{field} has control characters or more than 500 characters."),
     "customer.unknown": ("この顧客は登録されていません。", "There is no such customer."),
     "duration.malformed": ("期間「{given}」はP3DやPT30Mのように書いてください。", "Write a duration like P3D or PT30M, not {given}."),
+    "erasure.no_reason": ("消去の理由を500文字以内で入力してください。", "Say why the person is erased, in at most 500 letters."),
+    "erasure.unknown": ("消去の受領証 {receipt_id} はありません。", "There is no receipt {receipt_id} of an erasure."),
     "event.name_missing": ("独自イベント（custom）には name が必要です。", "A custom event needs a name."),
     "event.of_another_customer": ("このevent_idは、別の顧客の出来事として登録されています。", "This event_id belongs to an event of another customer."),
     "event.person_missing": ("member_no か customer_id のどちらか1つを指定してください。", "Name the person by member_no or by customer_id, not by both."),

@@ -93,6 +93,13 @@ class IdentityUnlinked(LineFact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustomersMerged(Fact):
+    """Two customers are now one person, by hand. former_cid: the number of the one who has become part of him."""
+
+    former_cid: Cid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlaced(Fact):
     """A purchase became known. is_first: the customer had none before."""
 

@@ -35,6 +35,7 @@ class Questions:
             "count": _count,
             "counts": _counts,
             "totals": _totals,
+            "groups": _groups,
             "overlaps": _overlaps,
             "channels": _channels,
             "audience": self._audience,
@@ -47,6 +48,7 @@ class Questions:
         {"op": "count", "query", "sample": 5}          count, sample: so many of them, the same ones in the same lake
         {"op": "counts", "queries": {name: query}}     counts: by name
         {"op": "totals", "queries": {name: query}}     totals: by name, how many, and what they have spent in yen
+        {"op": "groups", "query"}                      groups: [word, cids], as a query of ours selects them
         {"op": "overlaps", "queries": {name: query}}   counts: by name; both: [name, name, how many fulfil both]
         {"op": "channels", "query"}                    count; channels: by channel, `reachable` and those who are not by the reason
         {"op": "audience", "audience_id", "query", "about": {…}}  count; kept under its id, the same for ever
@@ -118,6 +120,11 @@ def _totals(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
         row = lake.connection.execute(sums, parameters).fetchone()
         totals[name] = [int(row[0]), int(row[1])] if row else [0, 0]
     return {"totals": totals}
+
+
+def _groups(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+    text, parameters = from_wire(question["query"])
+    return {"groups": [[word, list(cids)] for word, cids in lake.connection.execute(text, parameters).fetchall()]}
 
 
 def _overlaps(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,10 +54,10 @@ class Orders:
                 self.recount(cid)
 
     def recount(self, cid: Cid) -> PurchaseStats:
-        """Fold a person's statistics anew from his purchases."""
+        """Fold a person's statistics anew from his purchases, those under numbers that he had before included."""
         for _ in range(_TRIES):
             old = self.stats([cid])[cid]
-            new = PurchaseStats().with_orders(table.purchases(self._database, cid))
+            new = PurchaseStats().with_orders(self.all_of(cid))
             if self._database.execute([table.stats_statement(cid, old, new)]) == [None]:
                 return new
         raise LookupError("a person's statistics changed under twenty tries")
@@ -71,8 +71,13 @@ class Orders:
         return table.get_many(self._database, order_nos)
 
     def of(self, cid: Cid) -> list[Order]:
-        """Return all purchases of a person, oldest first."""
+        """Return all purchases under a number, oldest first."""
         return table.purchases(self._database, cid)
+
+    def all_of(self, cid: Cid) -> list[Order]:
+        """Return all purchases of a person, those under numbers that he had before included, oldest first."""
+        numbers = [cid, *self._people.aliases(cid)]
+        return sorted((order for number in numbers for order in self.of(number)), key=lambda order: (order.at, order.order_no))
 
 
 def _fact(order: Order, *, is_first: bool) -> OrderPlaced:

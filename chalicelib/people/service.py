@@ -87,6 +87,10 @@ class People:
         """Take the merge marks back."""
         table.unmark_merged(old, new)
 
+    def aliases(self, cid: Cid) -> list[Cid]:
+        """Return the numbers that have become part of a person's."""
+        return [Cid(number) for number in table.aliases(cid)]
+
     def collections(self, cids: Iterable[Cid], kinds: Iterable[str]) -> dict[Cid, Mapping[str, Item]]:
         """Return per person his core items of these kinds (sort keys), strongly consistent."""
         people = list(dict.fromkeys(cids))

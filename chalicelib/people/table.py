@@ -76,12 +76,12 @@ def mark_merged(old: Cid, new: Cid) -> None:
     """Say on both profiles that `old` is now part of `new`; the same when repeated."""
     mark = MergeItem(person_key(old), "P")
     mark.update(actions=[MergeItem.merged_into.set(new)])
-    MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(sorted({*_aliases(new), int(old)}))])
+    MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(sorted({*aliases(new), int(old)}))])
 
 
 def unmark_merged(old: Cid, new: Cid) -> None:
     """Take the merge marks back."""
-    rest = sorted(set(_aliases(new)) - {int(old)})
+    rest = sorted(set(aliases(new)) - {int(old)})
     MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(rest)])
     try:
         # Last, because it shows that there is something to take back; only its own, he may be part of somebody else by now.
@@ -93,7 +93,8 @@ def unmark_merged(old: Cid, new: Cid) -> None:
             raise
 
 
-def _aliases(cid: Cid) -> list[int]:
+def aliases(cid: Cid) -> list[int]:
+    """Return the numbers that have become part of a person's."""
     try:
         return [int(alias) for alias in MergeItem.get(person_key(cid), "P", consistent_read=True).aliases or []]
     except MergeItem.DoesNotExist:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from chalicelib.kernel.errors import to_each
-from chalicelib.kernel.facts import Fact, IdentityLinked, OrderPlaced, ReplyToken, ScenarioAsked
+from chalicelib.kernel.facts import CustomersMerged, Fact, IdentityLinked, OrderPlaced, ReplyToken, ScenarioAsked
 from chalicelib.kernel.ids import Cid
 from chalicelib.scenarios import table
 from chalicelib.scenarios.engine import Tell
@@ -37,7 +37,7 @@ class ScenarioPeople:
         """
         if isinstance(fact, ScenarioAsked):
             return self._asked(fact, tell)
-        if isinstance(fact, IdentityLinked):
+        if isinstance(fact, IdentityLinked | CustomersMerged):
             self._leave_one_of_two(fact)
         left: list[Fact] = []
         ways: list[Callable[[], object]] = [
@@ -59,8 +59,8 @@ class ScenarioPeople:
         if self._published.is_heard(event_of(fact)):
             to_each(self.current(fact.cid), lambda one: self._hearing.hear(fact, [one]))
 
-    def _leave_one_of_two(self, fact: IdentityLinked) -> None:
-        """End the later of two runs of one scenario that friend and customer had each begun before they became one person."""
+    def _leave_one_of_two(self, fact: Fact) -> None:
+        """End the later of two runs of one scenario that the two had each begun before they became one person."""
         runs: dict[tuple[str, str], list[Enrollment]] = {}
         for one in self.current(fact.cid):
             runs.setdefault((one.scenario_id, one.row.sk), []).append(one)

@@ -9,9 +9,10 @@ before it is compiled (`scored`), so that whoever compiles conditions, to Python
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.segments.expression import (
@@ -118,3 +119,17 @@ def _has(field: str, score: int, bounds: Bounds) -> Expression:
 def asks_for_scores(expression: Expression) -> bool:
     """Say whether an expression asks for a score."""
     return any(word.startswith("field:rfm.") for word in asks(expression))
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Those of one recency and one frequency: how many they are, and what they have spent in all."""
+
+    recency: int
+    frequency: int
+    count: int
+    yen: int
+
+    def condition(self) -> Mapping[str, Any]:
+        """Return the condition that names its people."""
+        return {"all": [{"field": RECENCY, "is": self.recency}, {"field": FREQUENCY, "is": self.frequency}]}

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.windows import local_date
 from chalicelib.ports.analyst import Analyst, to_wire
-from chalicelib.segments.rfm import FREQUENCY, HIGHEST, RECENCY, Bounds, check, frequency, recency
+from chalicelib.segments.rfm import HIGHEST, Bounds, Cell, check, frequency, recency
 from chalicelib.segments.service import Segments
 from chalicelib.segments.sql import compile_sql
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Those of one recency and one frequency: how many they are, and what they have spent in all."""
-
-    recency: int
-    frequency: int
-    count: int
-    yen: int
-
-    def condition(self) -> Mapping[str, Any]:
-        """Return the condition that names its people."""
-        return {"all": [{"field": RECENCY, "is": self.recency}, {"field": FREQUENCY, "is": self.frequency}]}
 
 
 class Asking(Protocol):

@@ -296,7 +296,7 @@ def take_order(call: Call[OrderBody]) -> OrderTaken:
 )
 def list_orders(call: Call[None]) -> OrderList:
     """List orders."""
-    orders = call.world.orders.of(cid_in(call))
+    orders = call.world.orders.all_of(cid_in(call))
     return OrderList(
         items=[
             OrderView(

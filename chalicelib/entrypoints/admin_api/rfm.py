@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
-from chalicelib.segments.rfm import Bounds
-from chalicelib.segments.scores import Cell
+from chalicelib.segments.rfm import Bounds, Cell
 
 
 class BoundsBody(Body, kw_only=True):

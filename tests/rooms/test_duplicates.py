@@ -1,0 +1,242 @@
+"""Two records of one person: found by what they share, made one with all that hangs on them, and two again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.duplicates.model import Confidence, Reason, pairs, plain_kana
+from chalicelib.duplicates.service import Duplicates
+from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
+from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
+from chalicelib.lake.audiences import Audiences
+from chalicelib.lake.questions import Questions
+from chalicelib.lake.reader import Reader
+from chalicelib.orders.model import Order
+from chalicelib.reactions import react
+from tests.builders import HANAKO, MAIN, TARO, Stage
+from tests.lake.base_files import put_lake
+from tests.rooms.journey import END, rest
+
+SECOND = AccountKey("second")
+
+
+@pytest.fixture
+def house(stage: Stage) -> Duplicates:
+    return stage.world.duplicates
+
+
+def buy(stage: Stage, cid: Cid, number: str, yen: int, days: int = 1) -> None:
+    stage.world.orders.take([Order(number, cid, stage.clock.now() - timedelta(days=days), yen)])
+
+
+def follow(stage: Stage, cid: Cid, user_id: LineUserId, account: AccountKey = MAIN) -> None:
+    """Make a customer the friend of an account."""
+    facts = stage.world.friends.follow(account, user_id, stage.clock.now(), event_id=user_id, is_unblocked=False, reply=None)
+    friend = stage.world.friends.get(account, user_id)
+    assert facts
+    stage.world.friends.move(friend, cid)
+
+
+def merge(stage: Stage, kept: Cid, gone: Cid, consent: str = "") -> None:
+    react(stage.world.duplicates.merge(kept, gone, "enk_1", consent), stage.world)
+
+
+def state(stage: Stage, *cids: Cid) -> list[Any]:
+    """Return all that can be seen of people."""
+    world = stage.world
+    people = world.segments.load(cids, [MAIN, SECOND])
+    return [
+        (cid, people[cid].customer.profile, people[cid].customer.aliases, people[cid].stats.count, people[cid].stats.total_yen,
+         people[cid].tags, sorted(people[cid].friends), people[cid].customer.merged_into)
+        for cid in cids
+    ]  # fmt: skip
+
+
+def test_pairs_are_found_by_what_they_share_the_surest_first(stage: Stage, house: Duplicates) -> None:
+    day = date(1990, 1, 31)
+    a = stage.customer("A", email="a@example.com", phone="+81901", name_kana="ヤマダ ハナコ", birthday=day)
+    b = stage.customer("B", email="a@example.com")
+    c = stage.customer("C", phone="+81901", name_kana="やまだ　はなこ", birthday=day)
+    d = stage.customer("D", name_kana="ヤマダハナコ", birthday=day)
+    stage.customer("E", email="e@example.com", name_kana="ヤマダハナコ")
+    for n in range(6):
+        stage.customer(f"S{n}", phone="+81300000000")
+    found = [(pair.first, pair.second, pair.reasons, pair.confidence) for pair in house.find()]
+    assert found == [
+        (a, c, (Reason.NAME_BIRTHDAY, Reason.PHONE), Confidence.HIGH),
+        (a, b, (Reason.EMAIL,), Confidence.HIGH),
+        (a, d, (Reason.NAME_BIRTHDAY,), Confidence.MEDIUM),
+        (c, d, (Reason.NAME_BIRTHDAY,), Confidence.MEDIUM),
+    ]
+    house.deny(c, a)
+    merge(stage, a, b)
+    assert [(pair.first, pair.second) for pair in house.find()] == [(a, d), (c, d)]
+
+
+def test_the_lake_finds_the_same(stage: Stage, house: Duplicates, tmp_path: Path) -> None:
+    rows = [(1, "a@x.test", "+811", "ヤマダ　ハナコ", date(1990, 1, 31), True), (2, "a@x.test", None, "ヤマダハナコ", date(1990, 1, 31), True),
+            (3, None, "+811", None, None, True), (4, "a@x.test", None, None, None, False)]  # fmt: skip
+    identity = [{"cid": cid, "email": email, "phone": phone, "name_kana": kana} for cid, email, phone, kana, _, _ in rows]
+    put_lake(
+        stage.files,
+        {"identity": identity, "customer": [{"cid": row[0], "birthday": row[4], "known": row[5]} for row in rows]},
+    )
+    house._analyst = Questions(Reader(stage.files, tmp_path / "lake"), Audiences(stage.files))
+    house._asking = type("Many", (), {"prefers_the_lake": lambda self: True})()
+    found = [(pair.first, pair.second, pair.reasons) for pair in house.find()]
+    assert found == [(1, 2, (Reason.EMAIL, Reason.NAME_BIRTHDAY)), (1, 3, (Reason.PHONE,))]
+
+
+def test_readings_are_compared_without_blanks_and_scripts() -> None:
+    assert plain_kana(" ﾔﾏﾀﾞ　はなこ") == "ヤマダハナコ"
+    assert pairs([(Reason.PHONE, [1, 2, 3, 4, 5, 6])]) == []
+
+
+@pytest.fixture
+def two(stage: Stage) -> tuple[Cid, Cid]:
+    """One who is kept, and one with much that hangs on him."""
+    kept = stage.customer("A", name="山田花子", attributes={"会員": "gold"})
+    gone = stage.customer("B", name="ヤマダ", email="a@example.com", attributes={"会員": "silver", "靴": 24})
+    vip, old = stage.world.tags.create("VIP"), stage.world.tags.create("旧")
+    for cid, tag in ((gone, vip), (gone, old), (kept, old)):
+        stage.world.tags.add(cid, tag.tag_id, "test")
+    buy(stage, kept, "A-1", 1000, days=3)
+    buy(stage, gone, "B-1", 500, days=9)
+    stage.world.customers.set_consent(gone, DeliveryChannel.SMS, opted_out=True, source="phone")
+    follow(stage, gone, HANAKO)
+    return kept, gone
+
+
+def test_everything_comes_along_and_goes_back(stage: Stage, house: Duplicates, two: tuple[Cid, Cid]) -> None:
+    kept, gone = two
+    before = state(stage, kept, gone)
+    merge(stage, kept, gone)
+    world = stage.world
+    person = world.segments.load([gone], [MAIN])[gone]
+    assert (person.cid, person.stats.count, person.stats.total_yen, person.stats.first_no) == (kept, 2, 1500, "B-1")
+    assert (person.customer.profile.name, person.customer.profile.email) == ("山田花子", "a@example.com")
+    assert person.customer.profile.attributes == {"会員": "gold", "靴": 24}
+    assert len(person.tags) == 2 and person.customer.has_opted_out(DeliveryChannel.SMS) and list(person.friends) == [MAIN]
+    assert [order.order_no for order in world.orders.all_of(kept)] == ["B-1", "A-1"]
+    assert world.customers.by_member_no("B").cid == kept
+    buy(stage, world.customers.by_member_no("B").cid, "B-2", 70)
+    assert world.orders.stats([kept])[kept].count == 3
+    (noted,) = house.merges(kept)
+    assert (noted.gone, noted.by, noted.accounts) == (gone, "enk_1", ("main",))
+    house.undo(kept, gone)
+    after = state(stage, kept, gone)
+    assert after[0] == (*before[0][:3], 2, 1070, *before[0][5:]), "what has happened since stays"
+    assert after[1] == before[1]
+    assert house.merges(kept) == []
+    with pytest.raises(NotFoundError):
+        house.undo(kept, gone)
+
+
+def test_what_he_changed_since_is_not_taken_back(stage: Stage, house: Duplicates, two: tuple[Cid, Cid]) -> None:
+    kept, gone = two
+    merge(stage, kept, gone)
+    stage.world.customers.change(kept, {"email": "new@example.com"})
+    house.undo(kept, gone)
+    assert stage.world.customers.get(kept).profile.email == "new@example.com"
+
+
+class DiedError(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("verb", ["merge", "undo"])
+def test_whoever_dies_on_the_way_does_the_rest_by_asking_again(
+    stage: Stage, house: Duplicates, two: tuple[Cid, Cid], verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = two
+    world = stage.world
+    start = state(stage, kept, gone)
+    merge(stage, kept, gone)
+    joined = state(stage, kept, gone)
+    house.undo(kept, gone)
+    apart = state(stage, kept, gone)
+    assert [one[:-1] for one in apart] == [one[:-1] for one in start]
+    acts: list[tuple[Any, str]] = [
+        (world.people, "mark_merged"), (world.people, "unmark_merged"), (world.friends, "move"), (world.customers, "carry_consent"),
+        (world.customers, "change"), (world.tags, "add"), (world.tags, "remove"), (world.orders, "recount"),
+    ]  # fmt: skip
+    for place, name in acts:
+        for late in (False, True):
+            if verb == "undo":
+                merge(stage, kept, gone)
+
+            def dies(*given: Any, real: Callable[..., Any] = getattr(place, name), late: bool = late, **named: Any) -> Any:
+                if late:
+                    real(*given, **named)
+                raise DiedError
+
+            act = (lambda: merge(stage, kept, gone)) if verb == "merge" else (lambda: house.undo(kept, gone))
+            with monkeypatch.context() as patched:
+                patched.setattr(place, name, dies)
+                try:
+                    act()
+                    died = False
+                except DiedError:
+                    died = True
+            if died or verb == "merge":
+                act()
+            assert state(stage, kept, gone) == (joined if verb == "merge" else apart), (name, late)
+            if verb == "merge":
+                house.undo(kept, gone)
+
+
+def test_of_two_runs_of_one_scenario_the_earlier_stays(stage: Stage) -> None:
+    stage.scenario("s", {"w": rest("P9D", "e"), "e": END}, trigger={"type": "manual"})
+    kept, gone = stage.customer("A"), stage.customer("B")
+    stage.world.entries.by_hand("s", gone, "x")
+    stage.clock.advance(hours=1)
+    stage.world.entries.by_hand("s", kept, "y")
+    merge(stage, kept, gone)
+    (one,) = stage.world.scenario_people.current(kept)
+    assert one.cid == gone
+
+
+def test_who_had_become_one_before_comes_along(stage: Stage, house: Duplicates) -> None:
+    kept, gone, friend = stage.customer("A"), stage.customer("B"), stage.friend()
+    stage.world.people.mark_merged(friend, gone)
+    merge(stage, kept, gone)
+    assert stage.world.customers.get(friend).cid == kept
+    assert stage.world.customers.get(kept).aliases == tuple(sorted([gone, friend]))
+    house.undo(kept, gone)
+    assert stage.world.customers.get(friend).cid == gone
+    assert stage.world.customers.get(kept).aliases == ()
+
+
+def test_friends_of_different_accounts_come_together_only_with_leave_and_consent(stage: Stage, house: Duplicates) -> None:
+    stage.world.line_accounts.connect("second", "二号店", "2234567890", "e" * 32, "https://shop.test/login")
+    kept, gone, third = stage.customer("A"), stage.customer("B"), stage.customer("C")
+    follow(stage, kept, HANAKO)
+    follow(stage, gone, TARO, SECOND)
+    follow(stage, third, LineUserId("U" + "d" * 32))
+    with pytest.raises(ConflictError, match="merge.two_friends"):
+        merge(stage, kept, third, "店頭で 2026-11-22")
+    with pytest.raises(ConflictError, match="merge.accounts_crossed"):
+        merge(stage, kept, gone, "店頭で 2026-11-22")
+    house.let_cross_accounts(True)
+    with pytest.raises(InvalidError, match="merge.consent_missing"):
+        merge(stage, kept, gone, " ")
+    merge(stage, kept, gone, "店頭で 2026-11-22")
+    assert sorted(stage.world.segments.load([kept], [MAIN, SECOND])[kept].friends) == [MAIN, SECOND]
+    assert house.merges(kept)[0].consent == "店頭で 2026-11-22"
+
+
+def test_who_is_nobody_or_one_already_is_refused(stage: Stage) -> None:
+    kept, gone, friend = stage.customer("A"), stage.customer("B"), stage.friend()
+    with pytest.raises(NotFoundError):
+        merge(stage, kept, friend)
+    with pytest.raises(ConflictError, match="one_already"):
+        merge(stage, kept, kept)
+    merge(stage, kept, gone)
+    with pytest.raises(ConflictError, match="one_already"):
+        merge(stage, gone, kept)
