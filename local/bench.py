@@ -1,6 +1,7 @@
 """`make bench`: what the parts cost, as ratios and CPU per item within one run, so that a slow machine changes little.
 
-Every figure in README and docs names this command. Sections: door, imports, worker, orders, delivery, simulator, scenarios.
+Every figure in README and docs names this command. Sections: door, imports, worker, orders, delivery, simulator,
+scenarios, lake.
 """
 
 from __future__ import annotations
@@ -442,10 +443,11 @@ def bench_scenarios() -> None:
 
 def main() -> None:
     """Run all sections, or those that are named."""
-    sections = ("door", "imports", "worker", "orders", "delivery", "simulator", "scenarios")
+    sections = ("door", "imports", "worker", "orders", "delivery", "simulator", "scenarios", "lake")
     parser = argparse.ArgumentParser(description="What the parts cost.")
     parser.add_argument("sections", nargs="*", choices=[*sections, []], default=[])
     parser.add_argument("--rows", type=int, default=20_000, help="orders to import")
+    parser.add_argument("--customers", type=int, default=1_000_000, help="people in the lake")
     options = parser.parse_args()
     wanted = options.sections or sections
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -456,7 +458,11 @@ def main() -> None:
         bench_simulator()
     if "scenarios" in wanted:
         bench_scenarios()
-    if set(wanted) <= {"simulator", "scenarios"}:
+    if "lake" in wanted:
+        from local.bench_lake import report
+
+        report(show, options.customers)
+    if set(wanted) <= {"simulator", "scenarios", "lake"}:
         return
     from line_simulator import LineSimulator
 

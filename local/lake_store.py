@@ -69,6 +69,11 @@ class FolderFiles:
         content = self.get(key)
         return None if content is None else content[start : start + length]
 
+    def size(self, key: str) -> int | None:
+        """Return how many bytes a file has; see the port."""
+        path = self._folder / key
+        return path.stat().st_size if path.is_file() else None
+
     def delete(self, keys: Iterable[str]) -> None:
         """Remove files; see the port."""
         for key in keys:
