@@ -341,9 +341,7 @@ class World:
 
         from chalicelib.lake.service import Lake
 
-        return Lake(
-            self.database, self.files, self.clock, self.settings.files_bucket, Path(gettempdir()) / "enishi-keeper", self.each
-        )
+        return Lake(self.database, self.files, self.clock, Path(gettempdir()) / "enishi-keeper", self.each)
 
     @cached_property
     def erasures(self) -> Erasures:

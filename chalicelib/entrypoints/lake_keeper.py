@@ -15,17 +15,19 @@ _REBUILD_SECONDS = 240.0
 
 
 def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
-    """Fold what there is, go on with a rebuild, throw away what nobody needs. Harmless at any time, and twice at once.
+    """Fold what there is, go on with a rebuild, write out who was erased, throw away what nobody needs.
 
-    event: `{"kind": "rebuild"}` orders a rebuild besides. Raises ConflictError(`lake.rebuild_runs`).
+    Harmless at any time, and twice at once. event: `{"kind": "rebuild"}` orders a rebuild besides.
+    Raises ConflictError(`lake.rebuild_runs`).
     """
     if event.get("kind") == "rebuild":
         here.lake.rebuild.order(here.clock.now())
     changes = here.lake.fold()
+    purged = here.lake.purge()
     deleted = here.lake.tidy()
     going_on = here.lake.rebuild.work(here.clock.now(), _for(_REBUILD_SECONDS))
     write_links(here.files, here.settings.files_bucket)
-    observability.info("kept the lake", changes=changes, files_deleted=deleted, rebuild_goes_on=going_on)
+    observability.info("kept the lake", changes=changes, people_purged=purged, files_deleted=deleted, rebuild_goes_on=going_on)
     return {"changes": changes}
 
 

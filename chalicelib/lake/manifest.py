@@ -31,7 +31,8 @@ class Manifest:
     base: by table of lake.model.BASE; they are read together, no row stands twice. A table without files is empty.
     mirror: by kind of lake.model.CHANGES, for folding alone. rows: how many each file has. generation: grows by one with
     every manifest. marks: by `table#number`, until when everything of that table that lies near the mark has come (lake.marks).
-    rebuilt_at: changes older than the last rebuild are in it already. erased: numbers that no answer may name. forgotten:
+    rebuilt_at: changes older than the last rebuild are in it already. erased: numbers that no answer may name,
+    in the order in which they were erased; purged: how many of them are in no file any more. forgotten:
     since when a file that is still there is in no manifest.
     """
 
@@ -43,6 +44,7 @@ class Manifest:
     marks: Mapping[str, datetime] = field(default_factory=dict)
     rebuilt_at: datetime | None = None
     erased: tuple[Cid, ...] = ()
+    purged: int = 0
     forgotten: Mapping[str, datetime] = field(default_factory=dict)
 
     def files(self) -> set[str]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.each import Mapper, in_turn
 from chalicelib.kernel.errors import TemporaryError
-from chalicelib.lake import folding
-from chalicelib.lake.athena import write_links
+from chalicelib.lake import erasure, folding
 from chalicelib.lake.manifest import DELTA_FILES
 from chalicelib.lake.rebuild import Rebuild
 from chalicelib.ports.database import Database
@@ -19,13 +18,12 @@ _MOST_AT_ONCE = 20  # foldings in one call: whoever always loses leaves the rest
 
 
 class Lake:
-    """Keeps the lake. bucket: as Athena names it. folder: on this machine, with room for all of its files."""
+    """Keeps the lake. folder: on this machine, with room for all of its files."""
 
-    def __init__(self, database: Database, files: Files, clock: Clock, bucket: str, folder: Path, each: Mapper = in_turn) -> None:
+    def __init__(self, database: Database, files: Files, clock: Clock, folder: Path, each: Mapper = in_turn) -> None:
         self._database = database
         self._files = files
         self._clock = clock
-        self._bucket = bucket
         self._folder = folder
         self._each = each
 
@@ -44,9 +42,12 @@ class Lake:
                 break
         return changes
 
+    def purge(self) -> int:
+        """Write those out of the files who were erased; return how many people. Raises TemporaryError."""
+        return erasure.purge(self._files, self._folder, self._clock.now(), self._each)
+
     def tidy(self) -> int:
-        """Show Athena the newest files, delete those that no manifest has named for a while; return how many."""
-        write_links(self._files, self._bucket)
+        """Delete files that no manifest has named for a while; return how many."""
         return folding.tidy(self._files, self._clock.now())
 
     @cached_property
