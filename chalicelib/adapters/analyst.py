@@ -25,6 +25,6 @@ class LambdaAnalyst:
             # Its own log says what it was. A container that broke down is replaced: the next call may find another one.
             raise TemporaryError("the lake could not be asked")
         found: dict[str, Any] = json.loads(content)
-        if "refused" in found:
-            raise NotFoundError(found["refused"], **found["details"])
+        if found.get("unknown_audience"):
+            raise NotFoundError("audience.unknown", audience_id=found["unknown_audience"])
         return found

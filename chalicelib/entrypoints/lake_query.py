@@ -10,8 +10,8 @@ from chalicelib.wiring import World
 
 
 def handle(event: Mapping[str, Any], here: World) -> dict[str, Any]:
-    """Answer one question (ports/analyst.py); what is not there comes back as an answer too."""
+    """Answer one question (ports/analyst.py); that there is no such audience comes back as an answer too."""
     try:
         return here.questions.ask(event)
-    except NotFoundError as error:
-        return {"refused": error.code, "details": error.details}
+    except NotFoundError:
+        return {"unknown_audience": event["audience_id"]}
