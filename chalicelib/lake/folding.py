@@ -305,12 +305,18 @@ class Folding:
             run(f"CREATE OR REPLACE TEMP VIEW now_{kind} AS {query}")
         run(f"CREATE OR REPLACE TEMP TABLE fresh ({_typed(BASE[table].columns)})")
         run(f"INSERT INTO fresh BY NAME SELECT * FROM ({DERIVED[table].sql}) WHERE cid IN (SELECT cid FROM touched)")
+        # Most of what is made anew is as it was: only files with a row that is not are written.
+        columns, key = ", ".join(f'"{name}"' for name in BASE[table].columns), ", ".join(f'"{name}"' for name in BASE[table].key)
+        source = parts.source(self.base.get(table, []), BASE[table].columns)
+        run(f"CREATE OR REPLACE TEMP TABLE before AS SELECT {columns} FROM {source} SEMI JOIN touched USING (cid)")
+        run(f"CREATE OR REPLACE TEMP TABLE leaving AS SELECT {key} FROM (FROM before EXCEPT FROM fresh)")
+        leaving = f"ANTI JOIN leaving USING ({key})" if parts.count("FROM leaving") else ""
         self.base[table] = parts.renew(
             self.base.get(table, []),
             f"{BASE_FILES}{table}",
-            "SELECT * FROM fresh",
+            "SELECT * FROM (FROM fresh EXCEPT FROM before)",
             ", ".join(f'"{name}"' for name in BASE[table].order),
-            lambda source: f"SELECT * FROM {source} ANTI JOIN touched USING (cid)",
+            lambda source: f"SELECT * FROM {source} {leaving}",
             BASE[table].columns,
         )
 

@@ -12,7 +12,7 @@ NOON = datetime(2026, 11, 22, 12, 0, 1, 234000, tzinfo=UTC)
 
 
 def test_it_reads_what_it_writes() -> None:
-    manifest = Manifest({"tag": ("a",)}, {"tags": ("b",)}, {"a": 1}, 7, NOON, {"core#1": NOON}, NOON, (Cid(3),), {"c": NOON})
+    manifest = Manifest({"tag": ("a",)}, {"tags": ("b",)}, {"a": 1}, 7, NOON, {"core#1": NOON}, NOON, (Cid(3),), 1, {"c": NOON})
     assert from_json(to_json(manifest)) == manifest
 
 
