@@ -272,7 +272,7 @@ class World:
         from chalicelib.imports.service import Imports
         from chalicelib.imports.taking import Taker
 
-        people = CustomerRows(self.people, self.customers, self.friends, self.tags)
+        people = CustomerRows(self.people, self.customers, self.friends, self.tags, self.erasures.is_erased)
         takers: dict[ImportKind, Taker] = {
             ImportKind.CUSTOMERS: people,
             ImportKind.TAGS: people,

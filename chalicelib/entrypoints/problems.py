@@ -49,6 +49,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "customer.attribute_malformed": ("顧客情報の項目名「{field}」は使えません。引用符のない100文字までにしてください。", "An attribute's name has up to 100 characters and no quotation marks."),
     "customer.birthday_malformed": ("生年月日は1990-01-31のように書いてください。", "Write the birthday like 1990-01-31."),
     "customer.email_malformed": ("メールアドレスが正しくありません。", "The e-mail address is malformed."),
+    "customer.erased": ("消去された顧客のため、取り込みませんでした。", "This person was erased and is not brought back."),
     "customer.gender_malformed": ("性別は 女性・男性・その他 のどれかにしてください。", "The gender must be female, male or other."),
     "customer.line_user_id_malformed": ("LINEユーザーIDはUと32桁の16進数です。取り込み先のLINEアカウントも指定してください。", "A LINE user id is U and 32 hexadecimal digits; name the LINE account too."),
     "customer.line_user_id_taken": ("このLINEユーザーIDは別の顧客のものです。", "This LINE user id belongs to another customer."),

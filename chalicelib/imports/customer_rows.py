@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from chalicelib.people.service import People
 from chalicelib.ports.database import Item
 from chalicelib.tags.model import MOST_TAGS, TAGS_SK, tags_of
 from chalicelib.tags.service import Tags
+
+IsErased = Callable[[Iterable[str]], set[str]]  # of identities those whose person was erased
 
 
 @dataclass(slots=True)
@@ -52,11 +54,12 @@ class Told:
 class CustomerRows:
     """Implements taking.Taker for customers and tags."""
 
-    def __init__(self, people: People, customers: Customers, friends: Friends, tags: Tags) -> None:
+    def __init__(self, people: People, customers: Customers, friends: Friends, tags: Tags, is_erased: IsErased) -> None:
         self._people = people
         self._customers = customers
         self._friends = friends
         self._tags = tags
+        self._is_erased = is_erased
 
     def take(self, job: ImportJob, rows: Sequence[Row], outcome: Outcome) -> None:
         """Take rows; see the port. First it is decided what becomes of each, then all of it is written."""
@@ -64,7 +67,10 @@ class CustomerRows:
         told = [one for row in rows if (one := self._told(job, row, book, outcome))]
         directory = Directory(self._people, job.options.account)
         directory.look_up(one.who for one in told)
-        fresh = self._number(job, told, directory) if job.kind is ImportKind.CUSTOMERS else set()
+        fresh: set[Cid] = set()
+        if job.kind is ImportKind.CUSTOMERS:
+            told = self._not_erased(told, directory, outcome)
+            fresh = self._number(job, told, directory)
         known = self._load(job, set(directory.known.values()))
         for cid in fresh:
             known[cid].is_new = True
@@ -105,6 +111,16 @@ class CustomerRows:
         # Whatever he does from now on is later than what the other system said.
         at = job.created_at if blocked else None
         return Friend(Cid(0), AccountKey(job.options.account), LineUserId(person.line_user_id), state, added, at)
+
+    def _not_erased(self, told: Sequence[Told], directory: Directory, outcome: Outcome) -> list[Told]:
+        """Return the rows that do not bring somebody back who was erased; whom we know came back by himself."""
+        names = [_names(one, directory) for one in told]
+        fresh = [found if not found & set(directory.known) else set() for found in names]
+        erased = self._is_erased({name for found in fresh for name in found}) if any(fresh) else set()
+        for one, found in zip(told, fresh, strict=True):
+            if found & erased:
+                outcome.refusals.append(one.row.refused(InvalidError("customer.erased", field="member_no")))
+        return [one for one, found in zip(told, fresh, strict=True) if not found & erased]
 
     def _number(self, job: ImportJob, told: Sequence[Told], directory: Directory) -> set[Cid]:
         """Give a number to everybody who is new; in a dry run one that nobody has."""
@@ -179,6 +195,12 @@ class CustomerRows:
                 by_tag.setdefault(tag_id, {})[cid] = job.import_id
         for tag_id, people in sorted(by_tag.items()):
             outcome.facts += self._tags.add_many(people, tag_id)
+
+
+def _names(one: Told, directory: Directory) -> set[str]:
+    """Return by what somebody who was erased is known again."""
+    found = {directory.member(one.who), directory.line(one.who)} - {""}
+    return found | {f"{kind}#{one.values[kind]}" for kind in ("email", "phone") if one.values.get(kind)}
 
 
 def _person(cid: Cid, account: AccountKey, items: Mapping[str, Item]) -> Person:
