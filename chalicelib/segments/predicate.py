@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, assert_never
 
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.facts import Evidence
 from chalicelib.kernel.ids import AccountKey
-from chalicelib.kernel.windows import local_date
+from chalicelib.kernel.windows import JST, local_date
 from chalicelib.orders.model import Order
 from chalicelib.segments.expression import (
     ENTRY,
@@ -32,6 +33,7 @@ from chalicelib.segments.expression import (
     InScenario,
     InSegment,
     Not,
+    Span,
 )
 from chalicelib.segments.model import Act, Contact, Person, Reaction, Run, Way, falls_on
 
@@ -105,12 +107,25 @@ def _falls_between(day: date | None, first: date | None, last: date | None) -> b
     return day is not None and (first is None or day >= first) and (last is None or day <= last)
 
 
+def _lies_ago(days: Span, today: date) -> Callable[[datetime], bool]:
+    """Return whether an instant lies so many JST days before today; by two instants, the day of each costs ten times as much."""
+    since = None if days.high is None else _midnight(today - timedelta(days=math.floor(days.high)))
+    before = None if days.low is None else _midnight(today - timedelta(days=math.ceil(days.low) - 1))
+    return lambda at: (since is None or at >= since) and (before is None or at < before)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), JST).astimezone(UTC)
+
+
 def _has_ordered(asked: HasOrdered, today: date) -> Predicate:
+    lies_ago = _lies_ago(asked.days, today)
+
     def fits(order: Order) -> bool:
         return (
             asked.shop in ("", order.shop)
             and asked.amount.holds(order.amount_yen)
-            and asked.days.holds((today - local_date(order.at)).days)
+            and lies_ago(order.at)
             and (
                 not (asked.product or asked.category)
                 or any(asked.product in ("", line.product) and asked.category in ("", line.category) for line in order.lines)
@@ -129,25 +144,27 @@ def _has_ordered(asked: HasOrdered, today: date) -> Predicate:
 
 
 def _has_acted(asked: HasActed, today: date) -> Predicate:
+    lies_ago = _lies_ago(asked.days, today)
+
     def fits(act: Act) -> bool:
         return (
             act.kind == asked.kind
             and asked.name in ("", act.name)
             and asked.link in ("", act.link)
-            and (not act.evidence or Evidence(act.evidence).counts_as(asked.least))
-            and asked.days.holds((today - local_date(act.at)).days)
-            and all(act.data.get(name) == text for name, text in asked.data)
+            and act.evidence <= asked.least  # A is the surest; acts that need no evidence have none, and "" is less than any
+            and lies_ago(act.at)
+            and (not asked.data or all(act.data.get(name) == text for name, text in asked.data))
         )
 
     return lambda person: asked.count.holds(sum(map(fits, person.history.acts)))
 
 
 def _is_meant(what: Delivered, contact: Contact) -> bool:
-    return (what.kind, what.id) == (contact.kind, contact.id) and what.node in ("", contact.node)
+    return what.id == contact.id and what.kind == contact.kind and what.node in ("", contact.node)
 
 
 def _reacts(one: Reaction, what: Delivered, link: str, least: Evidence) -> bool:
-    return _is_meant(what, one.to) and link in ("", one.link) and Evidence(one.evidence).counts_as(least)
+    return _is_meant(what, one.to) and link in ("", one.link) and one.evidence <= least
 
 
 def _goes(way: Way, scenario_id: str, state: str, outcome: str) -> bool:
