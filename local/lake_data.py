@@ -45,7 +45,7 @@ def write_lake(size: Size, folder: Path) -> Manifest:
     import duckdb
 
     with tempfile.TemporaryDirectory(dir=folder) as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
-        # Lists of an order's lines and of a person's fields do not spill: about five gigabytes for a million people.
+        # Lists of an order's lines and of a person's fields do not spill: two gigabytes are too few for a million people.
         connection.execute("SET memory_limit = '6GB'")
         connection.execute("SET preserve_insertion_order = false")
         maker = _Maker(connection, size, folder)
