@@ -1,4 +1,4 @@
-"""Saved segments in the config table: `SEG` / id, and what they were: `SEG#id` / revision; the company's bounds of RFM scores: `RFM` / `#`."""
+"""Saved segments (config `SEG` / id), what they were (`SEG#id` / revision), and the bounds of RFM scores (`RFM` / `#`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from chalicelib.segments.model import SavedSegment
 from chalicelib.segments.rfm import DEFAULT, Bounds
 from chalicelib.storage import ConfigItem, saved
-
 
 _FORMER = "SEG#"
 

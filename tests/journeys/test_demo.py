@@ -31,8 +31,9 @@ def test_every_message_arrives_exactly_once_when_the_worker_is_killed_in_the_mid
     assert calm.returncode == 0, calm.stdout[-3000:] + calm.stderr[-3000:]
     assert killed.returncode == 0, killed.stdout[-3000:] + killed.stderr[-3000:]
     assert "killed in the middle: 3" in killed.stdout
-    # Seeded: the same funnel, killed or not.
-    assert re.sub(r".*強制終了.*\n", "", funnel(killed.stdout)) == funnel(calm.stdout)
+    # Seeded: the same funnel, killed or not. Only the minute may differ: a killed function costs seconds, and a minute may end in them.
+    untimed = [re.sub(r"\d\d:\d\d", "", re.sub(r".*強制終了.*\n", "", funnel(each.stdout))) for each in (killed, calm)]
+    assert untimed[0] == untimed[1]
     assert "登録 40 人" in calm.stdout
 
 
