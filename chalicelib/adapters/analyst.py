@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chalicelib.adapters.aws import client, translated
-from chalicelib.kernel.errors import NotFoundError, TemporaryError
+from chalicelib.kernel.errors import InvalidError, NotFoundError, TemporaryError
 
 
 class LambdaAnalyst:
@@ -27,4 +27,6 @@ class LambdaAnalyst:
         found: dict[str, Any] = json.loads(content)
         if found.get("unknown_audience"):
             raise NotFoundError("audience.unknown", audience_id=found["unknown_audience"])
+        if found.get("too_slow"):
+            raise InvalidError("condition.too_slow")
         return found

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chalicelib.kernel.clock import to_text
-from chalicelib.kernel.errors import TemporaryError
+from chalicelib.kernel.errors import InvalidError, TemporaryError
 from chalicelib.lake.audiences import Audiences, members_of
 from chalicelib.lake.model import BASE
 from chalicelib.lake.reader import Lake, Reader
 from chalicelib.ports.analyst import from_wire
 
+PATIENCE_SECONDS = 25.0  # a door of the API answers within 29
+_AUDIENCE_PATIENCE = 2  # times as long: a worker waits for it, and the function has a minute
 _WORD = re.compile("[a-z_]+")
 # Of those on whom a channel is lost, why; the first that fits. BASE keeps no more than this.
 _LOST: Mapping[str, str] = {
@@ -28,8 +31,9 @@ _LOST: Mapping[str, str] = {
 class Questions:
     """Answers questions. What is broken on this machine is fetched again once before anybody hears of it."""
 
-    def __init__(self, reader: Reader, audiences: Audiences) -> None:
+    def __init__(self, reader: Reader, audiences: Audiences, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._reader = reader
+        self._patience_seconds = patience_seconds
         self._audiences = audiences
         self._answers: Mapping[str, Callable[[Lake, Mapping[str, Any]], dict[str, Any]]] = {
             "count": _count,
@@ -58,6 +62,8 @@ class Questions:
 
         try:
             return self._ask(question)
+        except duckdb.InterruptException as error:
+            raise InvalidError("condition.too_slow") from error
         except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
             raise  # not the files' fault
         except duckdb.Error:  # a damaged file shows in as many ways as it has parts
@@ -71,7 +77,14 @@ class Questions:
         with self._reader.lake(_tables(question)) as lake:
             if lake is None:
                 return {"as_of": None, "generation": None}
-            answer = self._answers[question["op"]](lake, question)
+            # Conditions of thousands of parts can be written that no machine answers (segments/expression.py takes two thousand).
+            patience = self._patience_seconds * (_AUDIENCE_PATIENCE if question["op"] == "audience" else 1)
+            timer = threading.Timer(patience, lake.connection.interrupt)
+            timer.start()
+            try:
+                answer = self._answers[question["op"]](lake, question)
+            finally:
+                timer.cancel()
             at = lake.manifest.folded_at
             return {**answer, "as_of": to_text(at) if at else None, "generation": lake.manifest.generation}
 

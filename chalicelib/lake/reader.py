@@ -7,6 +7,7 @@ fetched again.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -157,6 +158,8 @@ def _is_whole(path: Path) -> bool:
 def _connection(manifest: Manifest, folder: Path) -> duckdb.DuckDBPyConnection:
     import duckdb
 
+    # Else DuckDB looks for pandas twice for every parameter of every query, and where there is none looks through all paths.
+    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     folder.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(":memory:", config={"temp_directory": str(folder / "spill")})
     for setting in _SETTINGS:

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 
 class Analyst(Protocol):
-    """Raises TemporaryError when the lake cannot be asked now, NotFoundError(`audience.unknown`)."""
+    """Raises TemporaryError when the lake cannot be asked now, NotFoundError(`audience.unknown`),
+    InvalidError(`condition.too_slow`).
+    """
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a question."""

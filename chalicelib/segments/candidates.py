@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.lake.audiences import AUDIENCES
 from chalicelib.line_accounts.service import LineAccounts
@@ -96,9 +97,11 @@ class Candidates:
             return None
         if "parts" not in decided:
             asked_at = from_text(decided["asked_at"])
-            if self._marks.reached(asked_at):
-                decided |= {"parts": max(PARTS, -(-self._make(wanted) // _A_PART)), "from_lake": True}
-            elif now - asked_at > _PATIENCE:
+            is_there = self._marks.reached(asked_at)
+            found = self._make(wanted) if is_there else None
+            if found is not None:
+                decided |= {"parts": max(PARTS, -(-found // _A_PART)), "from_lake": True}
+            elif is_there or now - asked_at > _PATIENCE:
                 count("LakeTooLate")
                 decided |= {"parts": PARTS, "from_lake": False}
             else:
@@ -121,7 +124,8 @@ class Candidates:
                 if is_his_turn and self._segments.holds(wanted.condition, person, wanted.at, wanted.account):
                     yield person
 
-    def _make(self, wanted: Wanted) -> int:
+    def _make(self, wanted: Wanted) -> int | None:
+        """Return how many are in the audience, None when the lake cannot answer this condition in time: the tables can."""
         query = compile_sql(self._segments.read(wanted.condition), wanted.at, wanted.account)
         question = {
             "op": "audience",
@@ -129,7 +133,10 @@ class Candidates:
             "query": to_wire(query.text, query.parameters),
             "about": {"condition": wanted.condition, "at": to_text(wanted.at), "account": wanted.account},
         }
-        return int(self._analyst.ask(question)["count"])
+        try:
+            return int(self._analyst.ask(question)["count"])
+        except InvalidError:
+            return None
 
     def _members(self, audience_id: str, part: int, parts: int) -> Iterator[Cid]:
         after = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.kernel.errors import NotFoundError
+from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.lake.audiences import Audiences
 from chalicelib.lake.questions import Questions
 from chalicelib.lake.reader import Reader
@@ -143,3 +143,14 @@ def test_a_copy_that_is_damaged_inside_is_fetched_again(files: FakeFiles, questi
     copy.write_bytes(whole[:4] + b"\0" * (len(whole) - 8) + whole[-4:])
     assert questions.ask({"op": "count", "query": WOMEN})["count"] == 600
     assert copy.read_bytes() == whole
+
+
+def test_a_question_that_takes_too_long_is_ended_and_the_next_one_answered(files: FakeFiles, tmp_path: Path) -> None:
+    put_lake(files, {"customer": people(2_000)})
+    questions = Questions(Reader(files, tmp_path / "lake"), Audiences(files), patience_seconds=0.3)
+    far = "hash(a.cid, b.cid, c.cid, d.cid) = 1"
+    text = f'SELECT a."cid" FROM "customer" a, "customer" b, "customer" c, "customer" d WHERE {far}'
+    endless = to_wire(text, ())
+    with pytest.raises(InvalidError, match="too_slow"):
+        questions.ask({"op": "count", "query": endless})
+    assert questions.ask({"op": "count", "query": EVERYBODY})["count"] == 2_000

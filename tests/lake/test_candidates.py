@@ -13,6 +13,7 @@ from chalicelib.customers.model import DeliveryChannel
 from chalicelib.entrypoints import workers
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.ids import LineUserId
+from chalicelib.lake.reader import Lake
 from chalicelib.segments.candidates import PARTS, Candidates, Plan, Wanted
 from tests.builders import MAIN, Stage, make_stage
 from tests.lake.base_files import put_lake
@@ -86,6 +87,22 @@ def test_a_lake_that_does_not_come_holds_no_send_up(stage: Stage, marks: FakeMar
     assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
     marks.come = True  # what was decided stays
     assert candidates.plan(wanted(stage), 0, now + timedelta(minutes=12)) == plan
+
+
+def test_a_condition_that_the_lake_cannot_answer_in_time_is_answered_by_the_tables(stage: Stage, marks: FakeMarks) -> None:
+    candidates, now = stage.world.candidates, stage.clock.now()
+    marks.come = True
+    stage.world.questions._patience_seconds = 0.0
+    stage.world.questions._answers = {"audience": lambda lake, _: _endless(lake)}
+    assert candidates.plan(wanted(stage), 0, now) is None
+    plan = candidates.plan(wanted(stage), 0, now + timedelta(seconds=1))
+    assert plan == Plan("cmp_1", PARTS, from_lake=False)
+    assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
+
+
+def _endless(lake: Lake) -> dict[str, Any]:
+    tables = ", ".join(f"range(100000) t{n}(c{n})" for n in range(4))
+    return {"count": lake.connection.execute(f"SELECT count(*) FROM {tables} WHERE hash(c0, c1, c2, c3) = 1").fetchone()}
 
 
 def test_without_a_lake_or_with_few_people_the_tables_are_walked_at_once(
