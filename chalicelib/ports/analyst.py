@@ -12,9 +12,7 @@ from typing import Any, Protocol
 
 
 class Analyst(Protocol):
-    """Raises TemporaryError when the lake cannot be asked now, NotFoundError(`audience.unknown`),
-    InvalidError(`condition.too_slow`).
-    """
+    """Raises TemporaryError when the lake cannot be asked now, and NotFoundError or InvalidError(`condition.too_slow`)."""
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to a question."""

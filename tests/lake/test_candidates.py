@@ -92,8 +92,9 @@ def test_a_lake_that_does_not_come_holds_no_send_up(stage: Stage, marks: FakeMar
 def test_a_condition_that_the_lake_cannot_answer_in_time_is_answered_by_the_tables(stage: Stage, marks: FakeMarks) -> None:
     candidates, now = stage.world.candidates, stage.clock.now()
     marks.come = True
-    stage.world.questions._patience_seconds = 0.0
-    stage.world.questions._answers = {"audience": lambda lake, _: _endless(lake)}
+    questions = stage.world.questions
+    questions._patience_seconds = 0.5
+    questions._answers = {**questions._answers, "audience": lambda lake, _: _endless(lake)}
     assert candidates.plan(wanted(stage), 0, now) is None
     plan = candidates.plan(wanted(stage), 0, now + timedelta(seconds=1))
     assert plan == Plan("cmp_1", PARTS, from_lake=False)
