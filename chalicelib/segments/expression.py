@@ -38,6 +38,7 @@ EVENTS = (
     "purchase", "custom", "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled",
     "visited",
 )  # fmt: skip
+MOMENTS = frozenset(DATES) - {"profile.birthday"}  # these are instants, of which the JST day is asked
 # What the timeline keeps of a person (tracking.note), by its own word.
 ACTS = (
     "message", "postback", "video", "clicked", "email_opened", "visited", "followed", "blocked", "linked", "unlinked", "opted_out",
