@@ -6,6 +6,7 @@ from calendar import isleap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from chalicelib.customers.model import (
@@ -107,6 +108,29 @@ class SavedSegment:
     revision: int
 
 
+class LiveState(StrEnum):
+    """Whether people are told of when they come into a saved segment and go."""
+
+    OFF = "off"
+    PREPARING = "preparing"
+    LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A saved segment for which people are looked at whenever something happens to them.
+
+    generation: grows with every preparation. meaning: a fingerprint of the condition that it was prepared for. at: since when it is
+    in this state.
+    """
+
+    segment_id: str
+    state: LiveState
+    generation: int
+    meaning: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """A person with everything that conditions ask about.
@@ -193,10 +217,11 @@ class Person:
             return day_of(self.customer.profile.attributes.get(rest))
         if name == "profile.birthday":
             return self.customer.profile.birthday
-        moment = self._moment(name, account)
+        moment = self.moment(name, account)
         return local_date(moment) if moment else None
 
-    def _moment(self, name: str, account: AccountKey | None) -> datetime | None:
+    def moment(self, name: str, account: AccountKey | None) -> datetime | None:
+        """Return the instant of a date that has one, None for others and where he has none."""
         match name:
             case "purchase.first":
                 return self.stats.first_at
@@ -206,7 +231,7 @@ class Person:
                 friend = self.friend(account)
                 return (friend.state_at or friend.first_seen_at) if friend else None
             case "activity.last":
-                moments = (self.activity.last_at, self.stats.last_at, self._moment("friend.since", account))
+                moments = (self.activity.last_at, self.stats.last_at, self.moment("friend.since", account))
                 return max((moment for moment in moments if moment), default=None)
         return None
 
