@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.customers.model import DeliveryChannel
@@ -25,6 +25,8 @@ from chalicelib.kernel.facts import (
     ReplyToken,
     Responded,
     ScenarioAsked,
+    SegmentEntered,
+    SegmentLeft,
     TagAdded,
     TagRemoved,
 )
@@ -47,14 +49,27 @@ def react(facts: Iterable[Fact], world: World) -> None:
     def take(fact: Fact) -> None:
         reaction = _REACTIONS.get(type(fact))
         if reaction is not None:
-            todo.extend(reaction(fact, world))
+            ways: list[Callable[[], object]] = [
+                lambda: todo.extend(reaction(fact, world)),
+                lambda: _look([fact], world),  # last: what the fact itself brought about counts too
+            ]
+            to_each(ways, lambda way: way())
 
     to_each(iter(lambda: todo.popleft() if todo else None, None), take)
 
 
 def react_to_orders(facts: list[OrderPlaced], world: World) -> None:
     """Do what follows from many orders at once (imports)."""
-    react(world.scenario_people.on_orders(facts, _tell(world)), world)
+    ways: list[Callable[[], object]] = [
+        lambda: react(world.scenario_people.on_orders(facts, _tell(world)), world),
+        lambda: _look(facts, world),
+    ]
+    to_each(ways, lambda way: way())
+
+
+def _look(facts: Sequence[Fact], world: World) -> None:
+    """Tell who came into live segments by these facts, and who left them."""
+    world.live_segments.on_facts(facts, world.clock.now(), _tell(world))
 
 
 def _tell(world: World) -> Callable[[list[Fact]], None]:
@@ -160,5 +175,7 @@ _REACTIONS: dict[type[Fact], Callable[[Any, World], list[Fact]]] = {
     TagAdded: _heard,
     TagRemoved: _heard,
     ScenarioAsked: _heard,
+    SegmentEntered: _heard,
+    SegmentLeft: _heard,
     Occurred: _occurred,
 }

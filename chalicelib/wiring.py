@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from chalicelib.scenarios.upkeep import Upkeep
     from chalicelib.segments.asking import Asking
     from chalicelib.segments.candidates import Candidates
+    from chalicelib.segments.live import LiveSegments
     from chalicelib.segments.scores import Scores
     from chalicelib.segments.service import Segments
     from chalicelib.sources.service import Sources
@@ -418,6 +419,13 @@ class World:
         return Candidates(self.segments, self.asking, self.line_accounts, self.analyst, self.marks, self.files)
 
     @cached_property
+    def live_segments(self) -> LiveSegments:
+        """Who comes into segments and leaves them."""
+        from chalicelib.segments.live import LiveSegments
+
+        return LiveSegments(self.segments, self.candidates, self.line_accounts, self.people, self.database, self.clock)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """Claims, batches and calls."""
         from chalicelib.delivery.ledger import Ledger
@@ -575,6 +583,8 @@ class World:
                     return self.messages.get(name)
                 case "segment":
                     return self.segments.saved(name).condition
+                case "live_segment":
+                    return name if self.live_segments.is_live(name) else None
                 case "webhook":
                     return self.hooks.get(name)
                 case "scenario":

@@ -41,6 +41,8 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
             return _enter(step, here)
         case "scenario_cohorts" | "scenario_stop_page" | "scenario_move_page" | "scenario_sweep_page":
             return here.upkeep.do(dict(step), lambda facts: react(facts, here))
+        case "segment_live":
+            return here.live_segments.prepare(dict(step), lambda facts: react(facts, here))
         case "segment_sizes":
             observability.info("segments measured", segments=here.asking.measure(here.clock.now()))
             return []
@@ -72,6 +74,7 @@ def tick(event: Mapping[str, Any], here: World) -> None:
             started, steps = here.upkeep.reconcile()
             enqueue(steps, here)
             enqueue(_roll_ups(here), here)
+            enqueue(here.live_segments.overdue(), here)
             pages = here.delivery.reconcile(_STALE)
             enqueue(here.campaigns.overdue(), here)
             observability.info("reconciled", cohorts_started=started, pages_settled=pages)

@@ -149,6 +149,20 @@ class TagRemoved(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentEntered(Fact):
+    """The person has come into a live segment."""
+
+    segment_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentLeft(Fact):
+    """The person is no longer in a live segment."""
+
+    segment_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Occurred(Fact):
     """Something that a room or an outside system reports: survey_answered, form_submitted, reservation_*, visited, custom.
 

@@ -23,7 +23,7 @@ Channel = Literal["line", "email", "sms", "postal"]
 Evidenced = Literal["A", "B", "C"]
 Event = Literal[
     "follow", "linked", "unlinked", "blocked", "opted_out", "purchase", "first_purchase", "tag_added", "tag_removed",
-    "clicked", "postback", "message", "video", "email_opened", "responded",
+    "segment_entered", "segment_left", "clicked", "postback", "message", "video", "email_opened", "responded",
     "survey_answered", "form_submitted", "reservation_made", "reservation_visited", "reservation_cancelled", "visited",
     "custom",
 ]  # fmt: skip
@@ -36,12 +36,13 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Occasion(_Strict, frozen=True, kw_only=True):
     """Something that happens to a person, narrowed by what is given.
 
-    tag, link, product, shop: ids and names; data: a postback's; contains: in a message's text; name: of a survey, form,
+    tag, segment, link, product, shop: ids and names; data: a postback's; contains: in a message's text; name: of a survey, form,
     booking menu, page or custom event; min_amount_yen: of a purchase.
     """
 
     event: Event
     tag: str = ""
+    segment: str = ""
     link: str = ""
     product: str = ""
     shop: str = ""

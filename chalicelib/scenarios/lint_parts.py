@@ -30,7 +30,7 @@ from chalicelib.segments.expression import (
 from chalicelib.segments.reading import parse as parse_condition
 
 Problem = dict[str, str]
-Kind = Literal["account", "tag", "link", "template", "segment", "webhook", "scenario", "action"]
+Kind = Literal["account", "tag", "link", "template", "segment", "live_segment", "webhook", "scenario", "action"]
 # What the trigger brought, e.g. `trigger.starts_at`.
 OF_TRIGGER = "trigger."
 # Far waits are parked outside an execution (cohorts.py); three years is as far as a marketer may plan.
@@ -38,12 +38,13 @@ LONGEST_WAIT = timedelta(days=1100)
 _PURCHASE = ("product", "shop", "min_amount_yen")
 # By event: how it may be narrowed. A word that is not here would be silently ignored.
 _NARROWED = {
-    "purchase": _PURCHASE, "first_purchase": _PURCHASE, "tag_added": ("tag",), "tag_removed": ("tag",), "clicked": ("link",),
+    "purchase": _PURCHASE, "first_purchase": _PURCHASE, "tag_added": ("tag",), "tag_removed": ("tag",),
+    "segment_entered": ("segment",), "segment_left": ("segment",), "clicked": ("link",),
     "postback": ("data",), "message": ("contains",), "survey_answered": ("name",), "form_submitted": ("name",),
     "reservation_made": ("name",), "reservation_visited": ("name",), "reservation_cancelled": ("name",), "visited": ("name",),
     "custom": ("name",),
 }  # fmt: skip
-_WORDS = ("tag", "link", "product", "shop", "data", "contains", "name", "min_amount_yen")
+_WORDS = ("tag", "segment", "link", "product", "shop", "data", "contains", "name", "min_amount_yen")
 
 
 class Known(Protocol):
@@ -138,6 +139,17 @@ def check_occasion(occasion: Occasion, path: str, found: Found, knows: Known | N
         check_named("tag", occasion.tag, f"{path}.tag", found, knows)
     if "link" in allowed:
         check_named("link", occasion.link, f"{path}.link", found, knows)
+    if "segment" in allowed:
+        _check_segment(occasion.segment, f"{path}.segment", found, knows)
+
+
+def _check_segment(segment_id: str, path: str, found: Found, knows: Known | None) -> None:
+    if not segment_id:
+        found.add("occasion_segment_missing", path)
+        return
+    check_named("segment", segment_id, path, found, knows)
+    if knows is not None and knows.has("segment", segment_id):
+        check_named("live_segment", segment_id, path, found, knows)
 
 
 def read_condition(

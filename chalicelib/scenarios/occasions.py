@@ -21,6 +21,8 @@ from chalicelib.kernel.facts import (
     OptedOut,
     OrderPlaced,
     Responded,
+    SegmentEntered,
+    SegmentLeft,
     TagAdded,
     TagRemoved,
 )
@@ -40,6 +42,8 @@ _EVENTS: Mapping[type[Fact], str] = {
     OrderPlaced: "purchase",
     TagAdded: "tag_added",
     TagRemoved: "tag_removed",
+    SegmentEntered: "segment_entered",
+    SegmentLeft: "segment_left",
     LinkClicked: "clicked",
     EmailOpened: "email_opened",
 }
@@ -79,6 +83,8 @@ def _narrowed(occasion: Occasion, fact: Fact) -> bool:
             return named and placed and fact.amount_yen >= occasion.min_amount_yen
         case TagAdded() | TagRemoved():
             return occasion.tag in ("", fact.tag_id)
+        case SegmentEntered() | SegmentLeft():
+            return occasion.segment in ("", fact.segment_id)
         case LinkClicked():
             return occasion.link in ("", fact.link_id)
         case Responded():
@@ -100,6 +106,8 @@ def data_of(fact: Fact) -> dict[str, str]:
             data = {"link": fact.link_id}
         case TagAdded():
             data = {"tag": fact.tag_id}
+        case SegmentEntered() | SegmentLeft():
+            data = {"segment": fact.segment_id}
         case _:
             data = {}
     return {"at": to_text(fact.at)} | {name: text[:_LONGEST_DATA] for name, text in list(data.items())[:_MOST_DATA] if text}

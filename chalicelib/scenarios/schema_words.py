@@ -78,6 +78,7 @@ WORDS = {
     "data": "Webhookに添えるデータ。",
     "outcome": "結果の名前。",
     "event": "出来事の種類。",
+    "segment": "出入りを見ているセグメントのID。",
     "link": "計測リンクのID。",
     "product": "商品名。",
     "shop": "店舗名。",

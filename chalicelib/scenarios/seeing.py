@@ -182,7 +182,11 @@ class Seeing:
         last = self._last_of(trigger, person)
         if last is None:
             said = Sentence("きっかけの出来事の記録がありません", "nothing is known of the event that would start it")
-            yield Finding("trigger_never_happened", said, is_sure=trigger.event not in ("tag_added", "tag_removed"))
+            yield Finding(
+                "trigger_never_happened",
+                said,
+                is_sure=trigger.event not in ("tag_added", "tag_removed", "segment_entered", "segment_left"),
+            )
         elif last < since:
             said = Sentence(
                 f"きっかけの出来事（{when(last)}）は公開（{when(since)}）より前でした", "the event came before the publication"

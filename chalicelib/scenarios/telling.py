@@ -27,6 +27,8 @@ EXITS: Mapping[str, tuple[str, str]] = {
     "first_purchase": ("初回購入があったため終了", "left: a first purchase"),
     "tag_added": ("タグが付いたため終了", "left: a tag was added"),
     "tag_removed": ("タグが外れたため終了", "left: a tag was removed"),
+    "segment_entered": ("セグメントに入ったため終了", "left: came into a segment"),
+    "segment_left": ("セグメントから出たため終了", "left: went out of a segment"),
 }
 _ACTIONS = {
     "tag_add": ("タグを付けました", "added a tag"),

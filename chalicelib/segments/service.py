@@ -73,12 +73,13 @@ class Segments:
         kinds: Iterable[str] = KINDS,
         addresses: bool = True,
         conditions: Iterable[object] = (),
+        asked: frozenset[str] = frozenset(),
     ) -> dict[Cid, Person]:
         """Return people by the number asked for, following identity links, with their friendships on these accounts.
 
         kinds: which of a person's items the caller asks about, the profile among them; the others seem to be empty.
         addresses: whether it matters which of his addresses must not be used. conditions: those that will be asked of them:
-        their histories are read as far as these ask.
+        their histories are read as far as these ask; asked: and as far as these words do (history.asks_history).
         """
         wanted = list(dict.fromkeys(cids))
         kinds = [*kinds, *(f"{FRIEND_PREFIX}{account}" for account in accounts)]
@@ -95,7 +96,7 @@ class Segments:
             if not todo:
                 break
         refused = self._suppressed(found.values()) if addresses else set()
-        people = self._with_histories([_without(person, refused) for person in found.values()], self._asked(conditions))
+        people = self._with_histories([_without(person, refused) for person in found.values()], asked | self._asked(conditions))
         return {asked: people[cid] for asked, cid in target.items() if cid in people}
 
     def _suppressed(self, people: Iterable[Person]) -> set[tuple[DeliveryChannel, str]]:

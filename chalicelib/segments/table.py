@@ -1,10 +1,11 @@
-"""Saved segments (config `SEG` / id), what they were (`SEG#id` / revision), and the bounds of RFM scores (`RFM` / `#`)."""
+"""Saved segments (config `SEG`), what they were (`SEG#id`), which are live (`SEGLIVE`), and the bounds of RFM (`RFM` / `#`)."""
 
 from __future__ import annotations
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 
-from chalicelib.segments.model import SavedSegment
+from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.segments.model import Live, LiveState, SavedSegment
 from chalicelib.segments.rfm import DEFAULT, Bounds
 from chalicelib.storage import ConfigItem, saved
 
@@ -60,6 +61,40 @@ def delete(segment_id: str) -> None:
     for item in SegmentItem.query(f"{_FORMER}{segment_id}", consistent_read=True):
         item.delete()
     SegmentItem("SEG", segment_id).delete()
+
+
+class LiveItem(ConfigItem):
+    """That people are looked at for one segment."""
+
+    state = UnicodeAttribute()
+    generation = NumberAttribute()
+    meaning = UnicodeAttribute()
+    at = UnicodeAttribute()
+
+
+def lives() -> list[Live]:
+    """Return all that is known of live segments, those that are off among them, by id."""
+    return [_live(item) for item in LiveItem.query("SEGLIVE", consistent_read=True)]
+
+
+def live(segment_id: str) -> Live | None:
+    """Return what is known of a segment's being live, None when it never was."""
+    try:
+        return _live(LiveItem.get("SEGLIVE", segment_id, consistent_read=True))
+    except LiveItem.DoesNotExist:
+        return None
+
+
+def put_live(new: Live, old: Live | None) -> bool:
+    """Write in place of what was read; return False when somebody else was faster."""
+    item = LiveItem("SEGLIVE", new.segment_id, state=new.state, generation=new.generation, meaning=new.meaning, at=to_text(new.at))
+    if old is None:
+        return saved(item, LiveItem.pk.does_not_exist())
+    return saved(item, (LiveItem.generation == old.generation) & (LiveItem.state == old.state))
+
+
+def _live(item: LiveItem) -> Live:
+    return Live(item.sk, LiveState(item.state), int(item.generation), item.meaning, from_text(item.at))
 
 
 class BoundsItem(ConfigItem):

@@ -22,10 +22,10 @@ from tests.pure.test_graph import END, answer, branch, graph, send, split, wait
 
 NOW = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
 SEEN = {
-    "account": {"main"}, "tag": {"tag_a"}, "link": {"shop"}, "webhook": {"crm"}, "scenario": {"other"},
+    "account": {"main"}, "tag": {"tag_a"}, "link": {"shop"}, "live_segment": {"seg_a"}, "webhook": {"crm"}, "scenario": {"other"},
     "action": {"tag_add", "webhook", "scenario_start", "notify_staff", "attribute_set", "attribute_add", "score_add"},
 }  # fmt: skip
-SEGMENTS = {"seg_a": {"tag": "tag_a"}, "seg_loop": {"not": {"segment": "seg_loop"}}}
+SEGMENTS = {"seg_a": {"tag": "tag_a"}, "seg_still": {"tag": "tag_a"}, "seg_loop": {"not": {"segment": "seg_loop"}}}
 
 
 def template(template_id: str, channel: str, content: dict[str, Any]) -> Template:
@@ -165,6 +165,10 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("occasion_name_missing", DONE, {"trigger": {"type": "event", "event": "custom"}}, WHOLE, "trigger.name"),
     ("amount_negative", DONE, {"goal": {"event": "purchase", "min_amount_yen": -1}}, WHOLE, "goal.min_amount_yen"),
     ("tag_unknown", on(event="tag_added", tag="tag_z"), {}, "a", "on.tag"),
+    ("occasion_segment_missing", on(event="segment_left"), {}, "a", "on.segment"),
+    ("segment_unknown", DONE, {"exits": [{"event": "segment_left", "segment": "seg_z"}]}, WHOLE, "exits[0].segment"),
+    ("live_segment_unknown", DONE, {"trigger": {"type": "event", "event": "segment_entered", "segment": "seg_still"}}, WHOLE, "trigger.segment"),
+    ("occasion_word", on(event="tag_added", tag="tag_a", segment="seg_a"), {}, "a", "on.segment"),
     ("tag_unknown", one(act("tag_add", tag="tag_z")), {}, "a", "tag"),
     ("tag_unknown", asks({"not": {"tag": "tag_z"}}), {}, "a", "cases[0].when"),
     ("tag_unknown", DONE, {"filter": {"any": [{"tag": "tag_z"}]}}, WHOLE, "filter"),
@@ -301,7 +305,7 @@ SOURCES = [Path(lint_nodes.__file__).parent / f"{name}.py" for name in ("lint", 
 def emitted() -> set[str]:
     text = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
     written = set(re.findall(r'(?:add\(|"code": )"([a-z_]+)"', text))
-    kinds = set(re.findall(r'check_named\("([a-z]+)"', text))
+    kinds = set(re.findall(r'check_named\("([a-z_]+)"', text))
     reader = Path(lint_nodes.__file__).parents[1] / "segments" / "reading.py"
     conditions = set(re.findall(r'InvalidError\("condition\.([a-z_]+)"', reader.read_text(encoding="utf-8")))
     return written | {f"{kind}_unknown" for kind in kinds} | {f"condition_{code}" for code in conditions}

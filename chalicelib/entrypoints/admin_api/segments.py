@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, Literal
 
 from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint
+from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.errors import NotFoundError
-from chalicelib.segments.model import SavedSegment
+from chalicelib.segments.model import Live, SavedSegment
 from chalicelib.segments.reading import parse
 from chalicelib.segments.sentence import Names, describe
 from chalicelib.wiring import World
@@ -44,6 +46,20 @@ class SegmentList(View, kw_only=True):
     """Saved segments, or what one of them was."""
 
     items: list[SegmentView]
+
+
+class LiveBody(Body, kw_only=True):
+    """Whether people's coming and going is told."""
+
+    live: bool
+
+
+class LiveView(View, kw_only=True):
+    """off, preparing or live; at: since when, None when it never was live."""
+
+    segment_id: str
+    state: Literal["off", "preparing", "live"]
+    at: datetime | None = None
 
 
 class SentenceBody(Body, kw_only=True):
@@ -122,6 +138,7 @@ def list_revisions(call: Call[None]) -> SegmentList:
 def save_segment(call: Call[SegmentBody]) -> SegmentView:
     """Save a segment."""
     saved = call.world.segments.save(call.path["segment_id"], call.body.name, call.body.condition)
+    enqueue(call.world.live_segments.overdue(), call.world)  # live ones that it is, or that name it, mean something else now
     return _view(saved, names_in(call.world))
 
 
@@ -129,6 +146,40 @@ def save_segment(call: Call[SegmentBody]) -> SegmentView:
 def delete_segment(call: Call[None]) -> None:
     """Delete a saved segment."""
     call.world.segments.delete(call.path["segment_id"])
+    call.world.live_segments.end(call.path["segment_id"])
+
+
+def _live_view(segment_id: str, live: Live | None) -> LiveView:
+    return (
+        LiveView(segment_id=segment_id, state=live.state.value, at=live.at)
+        if live
+        else LiveView(segment_id=segment_id, state="off")
+    )
+
+
+@endpoint(
+    "GET", "/segments/{segment_id}/live", scope="segments:read", response=LiveView,
+    summary="出入りを見ているか / Whether coming and going is told",
+)  # fmt: skip
+def get_live(call: Call[None]) -> LiveView:
+    """Return whether a segment is live."""
+    segment_id = call.path["segment_id"]
+    return _live_view(segment_id, call.world.live_segments.state(segment_id))
+
+
+@endpoint(
+    "PUT", "/segments/{segment_id}/live", scope="segments:write", request=LiveBody, response=LiveView,
+    summary="出入りを見る・やめる / Tell scenarios of people who come and go, or no more",
+)  # fmt: skip
+def set_live(call: Call[LiveBody]) -> LiveView:
+    """Make a segment live, or end it."""
+    segment_id = call.world.segments.saved(call.path["segment_id"]).segment_id
+    if call.body.live:
+        live, steps = call.world.live_segments.start(segment_id)
+        enqueue(steps, call.world)
+        return _live_view(segment_id, live)
+    call.world.live_segments.end(segment_id)
+    return _live_view(segment_id, call.world.live_segments.state(segment_id))
 
 
 @endpoint(

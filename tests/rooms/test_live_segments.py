@@ -1,0 +1,382 @@
+"""Live segments: who comes in and who goes is told once, whatever dies, whoever else is at work, and nothing is read in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from chalicelib.entrypoints.steps import enqueue
+from chalicelib.kernel.facts import (
+    Fact,
+    IdentityLinked,
+    IdentityUnlinked,
+    Occurred,
+    OrderPlaced,
+    SegmentEntered,
+    SegmentLeft,
+    TagAdded,
+)
+from chalicelib.kernel.ids import Cid
+from chalicelib.orders.model import Order
+from chalicelib.reactions import react, react_to_orders
+from chalicelib.segments.membership import Standing
+from chalicelib.segments.model import LiveState
+from tests.builders import HANAKO, MAIN, Stage
+from tests.rooms.crashes import every_crash, every_intrusion
+from tests.rooms.journey import END, drain, rest
+from tests.rooms.memory import crashes, database, inside, people
+
+VIP = {"tag": "tag_vip"}
+NODES = {"w": rest("P9D", "e"), "e": END}
+ENTERS = {"type": "event", "event": "segment_entered", "segment": "seg_vip"}
+LEAVES = {"event": "segment_left", "segment": "seg_vip"}
+
+
+@pytest.fixture
+def told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Fact]:
+    """What is told of coming and going, each time that it is told."""
+    return _listen(stage, monkeypatch)
+
+
+def _listen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Fact]:
+    heard: list[Fact] = []
+    original = stage.world.scenario_people.on_fact
+
+    def on_fact(fact: Fact, *given: Any) -> list[Fact]:
+        if isinstance(fact, SegmentEntered | SegmentLeft):
+            heard.append(fact)
+        return original(fact, *given)
+
+    monkeypatch.setattr(stage.world.scenario_people, "on_fact", on_fact)
+    return heard
+
+
+def go_live(stage: Stage, segment_id: str = "seg_vip", condition: Any = VIP) -> None:
+    """Save a segment and make it live; its preparation waits in the queue."""
+    if segment_id == "seg_vip" and not any(tag.tag_id == "tag_vip" for tag in stage.world.tags.everyone()):
+        stage.world.tags.create("VIP", tag_id="tag_vip")
+    stage.world.segments.save(segment_id, segment_id, condition)
+    _, steps = stage.world.live_segments.start(segment_id)
+    enqueue(steps, stage.world)
+
+
+def live(stage: Stage, segment_id: str = "seg_vip", condition: Any = VIP) -> None:
+    go_live(stage, segment_id, condition)
+    drain(stage)
+    state = stage.world.live_segments.state(segment_id)
+    assert state is not None and state.state is LiveState.LIVE
+
+
+def tag(stage: Stage, cid: Cid, by: str = "test") -> None:
+    react(stage.world.tags.add(cid, "tag_vip", by), stage.world)
+
+
+def untag(stage: Stage, cid: Cid, by: str = "test") -> None:
+    react(stage.world.tags.remove(cid, "tag_vip", by), stage.world)
+
+
+def short(facts: list[Fact]) -> list[tuple[str, int]]:
+    return [("in" if isinstance(fact, SegmentEntered) else "out", fact.cid) for fact in facts]
+
+
+def standing(stage: Stage, cid: Cid, segment_id: str = "seg_vip") -> Standing | None:
+    note = stage.world.live_segments._notes([cid])[cid].get(segment_id)
+    assert note is None or not note.is_due
+    return note.standing if note else None
+
+
+# Coming and going -----------------------------------------------------------------------------------------------------------
+
+
+def test_somebody_comes_in_once_however_often_it_is_told_and_leaves_once(stage: Stage, told: list[Fact]) -> None:
+    cid = stage.customer("M1")
+    live(stage)
+    facts = stage.world.tags.add(cid, "tag_vip", "test")
+    for _ in range(3):
+        react(facts, stage.world)
+    assert short(told) == [("in", cid)]
+    untag(stage, cid)
+    tag(stage, cid, "again")
+    assert short(told) == [("in", cid), ("out", cid), ("in", cid)]
+    assert len({fact.fact_id for fact in told}) == 3
+    assert sorted(told, key=lambda fact: fact.at) == told and len({fact.at for fact in told}) == 3
+
+
+def test_who_was_in_is_not_told_of_and_who_goes_is(stage: Stage, told: list[Fact]) -> None:
+    cid, other = stage.customer("M1"), stage.customer("M2")
+    stage.world.tags.create("VIP", tag_id="tag_vip")
+    stage.world.tags.add(cid, "tag_vip", "before")
+    live(stage)
+    assert (standing(stage, cid), standing(stage, other)) == (Standing.IN, None)
+    tag(stage, cid, "once more")
+    assert told == []
+    untag(stage, cid)
+    assert short(told) == [("out", cid)]
+
+
+def test_a_scenario_is_started_by_coming_in_and_ended_by_going(stage: Stage) -> None:
+    cid = stage.customer("M1")
+    live(stage)
+    stage.scenario("care", NODES, trigger=ENTERS, exits=[LEAVES], reentry={"mode": "always"})
+    tag(stage, cid)
+    (one,) = stage.world.scenario_people.current(cid)
+    assert one.data["segment"] == "seg_vip"
+    untag(stage, cid)
+    assert stage.world.scenario_people.current(cid) == []
+    tag(stage, cid, "again")
+    assert len(stage.world.scenario_people.of(cid)) == 2 and len(stage.world.scenario_people.current(cid)) == 1
+
+
+def test_orders_of_many_are_looked_at_together(stage: Stage, told: list[Fact], monkeypatch: pytest.MonkeyPatch) -> None:
+    live(stage, "seg_buyers", {"purchase": {"total_from": 1_000}})
+    cids = [stage.customer(f"M{n}") for n in range(30)]
+    orders = [Order(f"N{n}", cid, stage.clock.now(), 900 if n % 3 else 1_100) for n, cid in enumerate(cids)]
+    facts = [fact for fact in stage.world.orders.take(orders)[0] if isinstance(fact, OrderPlaced)]
+    loads = []
+    original = stage.world.segments.load
+    monkeypatch.setattr(stage.world.segments, "load", lambda cids, *a, **k: (loads.append(1), original(cids, *a, **k))[1])
+    stage.world.live_segments.on_facts(facts, stage.clock.now(), lambda facts: react(facts, stage.world))
+    looked = len(loads)
+    assert {cid for _, cid in short(told)} == set(cids[::3]) and len(told) == 10
+    assert looked - len(told) <= 3  # one to look, one to be sure, one to see that all is well
+    react_to_orders(facts, stage.world)
+    assert len(told) == 10
+
+
+def test_what_concerns_no_live_segment_reads_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    cid = stage.customer("M1")
+    live(stage)
+    stage.world.live_segments.on_facts([], stage.clock.now(), lambda facts: None)
+    calls: list[str] = []
+    original = BaseClient._make_api_call
+
+    def call(self: BaseClient, operation: str, arguments: dict[str, Any]) -> Any:
+        calls.append(operation)
+        return original(self, operation, arguments)
+
+    base: dict[str, Any] = {"cid": cid, "at": stage.clock.now()}
+    stage.world.live_segments._watch(stage.clock.now())
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    facts = [
+        Occurred(fact_id="o", event="custom", name="x", **base),
+        TagAdded(fact_id="t", tag_id="tag_other", **base),
+        OrderPlaced(fact_id="p", order_no="n", is_first=True, amount_yen=1, **base),
+    ]
+    stage.world.live_segments.on_facts(facts, stage.clock.now(), lambda facts: None)
+    assert calls == []
+    stage.world.live_segments.on_facts([TagAdded(fact_id="v", tag_id="tag_vip", **base)], stage.clock.now(), lambda facts: None)
+    assert 0 < len(calls) <= 4
+
+
+# Deaths ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_whoever_dies_anywhere_loses_nobody_and_doubles_nobody(memory: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    people(memory, 1, 2)
+    live(memory)
+    memory.scenario("in", NODES, trigger=ENTERS, reentry={"mode": "always"})
+    memory.scenario("out", NODES, trigger={"type": "event", **LEAVES}, reentry={"mode": "always"})
+    told = _listen(memory, monkeypatch)
+    stage, one, two = memory, Cid(1), Cid(2)
+    tag(stage, two)
+
+    def act() -> None:
+        tag(stage, one, "a")
+        untag(stage, two, "b")
+
+    def runs(scenario_id: str) -> list[int]:
+        kept = database(stage).items("enishi-test-engine")
+        return sorted(int(item["cid"]) for (_, sk), item in kept.items() if sk.startswith(f"ENR#{scenario_id}#"))
+
+    for number in crashes(stage, act):
+        act()
+        inside(stage, "in")
+        assert (runs("in"), runs("out")) == ([1, 2], [2]), f"death at step {number}"
+        assert (standing(stage, one), standing(stage, two)) == (Standing.IN, Standing.OUT)
+    assert told
+
+
+def test_what_the_dead_have_noted_is_told_by_whoever_comes_next(memory: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """He who came in is told of even when the fact that brought him never comes again, and another takes him out first."""
+    people(memory, 1)
+    live(memory)
+    told = _listen(memory, monkeypatch)
+    lost = memory.world.tags.add(Cid(1), "tag_vip", "a")
+    noted = 0
+    for number in crashes(memory, lambda: react(lost, memory.world)):
+        seen = memory.world.live_segments._notes([Cid(1)])[Cid(1)].get("seg_vip")
+        noted += seen is not None
+        told.clear()
+        untag(memory, Cid(1), "b")
+        wanted = {"in", "out"} if seen is not None and seen.is_due else {"out"} if seen is not None else set()
+        assert {way for way, _ in short(told)} == wanted, f"death at step {number}"
+        assert standing(memory, Cid(1)) in (Standing.OUT, None)
+    assert noted
+
+
+def test_the_preparation_may_die_anywhere(memory: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    people(memory, *range(1, 6))
+    told = _listen(memory, monkeypatch)
+    go_live(memory)
+    for cid in (1, 2, 3):
+        memory.world.tags.add(Cid(cid), "tag_vip", "before")
+    waiting = list(memory.work.messages)
+    # What is live stands in a table that the deaths do not take back: the preparation begins anew each time.
+    for number in crashes(memory, lambda: drain(memory)):
+        drain(memory)
+        assert [standing(memory, Cid(cid)) for cid in range(1, 6)] == [Standing.IN] * 3 + [None] * 2, f"death at step {number}"
+        memory.world.live_segments.end("seg_vip")
+        memory.world.live_segments.start("seg_vip")
+        state = memory.world.live_segments.state("seg_vip")
+        assert state is not None
+        body = waiting[0][0].replace('"generation": 1', f'"generation": {state.generation}')
+        memory.work.messages[:] = [(body, waiting[0][1])]
+    assert told == []
+
+
+# At the same time -----------------------------------------------------------------------------------------------------------
+
+
+def _scene(stage: Stage, prepare: Callable[[Cid], object]) -> tuple[list[Cid], Callable[[int], Cid]]:
+    cids: list[Cid] = []
+
+    def scene(number: int) -> Cid:
+        while len(cids) <= number:
+            cids.append(stage.customer(f"M{len(cids)}"))
+            prepare(cids[-1])
+        return cids[number]
+
+    return cids, scene
+
+
+def test_two_facts_at_once_leave_a_note_that_is_true_and_tell_in_turn(stage: Stage, told: list[Fact]) -> None:
+    live(stage)
+    _, of = _scene(stage, lambda cid: None)
+
+    def scene(number: int) -> Callable[[], Any]:
+        cid = of(number)
+        told.clear()
+        return lambda: tag(stage, cid)
+
+    for number, _, _ in every_intrusion(scene, lambda number: lambda: untag(stage, of(number), "other")):
+        cid = of(number)
+        is_in = "tag_vip" in stage.world.tags.of(cid)
+        assert (standing(stage, cid) is Standing.IN) == is_in
+        facts = sorted({(fact.at, isinstance(fact, SegmentEntered)) for fact in told})
+        assert [came for _, came in facts] == [index % 2 == 0 for index in range(len(facts))]
+        assert (len(facts) % 2 == 1) == is_in
+
+
+def test_a_fact_during_the_preparation_is_neither_lost_nor_told_twice(stage: Stage, told: list[Fact]) -> None:
+    """Whoever breaks into the preparation at any moment: at its end everybody's note is true, and he is told of from then on."""
+    stage.world.tags.create("VIP", tag_id="tag_vip")
+    comes, goes = stage.customer("M1"), stage.customer("M2")
+
+    def scene(number: int) -> Callable[[], Any]:
+        stage.world.live_segments.end("seg_vip") if number else None
+        untag(stage, comes, f"undo {number}")
+        tag(stage, goes, f"undo {number}")
+        go_live(stage)
+        told.clear()
+        return lambda: drain(stage)
+
+    def intruder(number: int) -> Callable[[], Any]:
+        def both() -> None:
+            stage.clock.advance(seconds=1)
+            tag(stage, comes, f"in {number}")
+            untag(stage, goes, f"out {number}")
+
+        return both
+
+    for number, _, _ in every_intrusion(scene, intruder):
+        assert standing(stage, comes) is Standing.IN, number
+        assert standing(stage, goes) in (Standing.OUT, None), number
+        assert len({fact.fact_id for fact in told}) == len(told) <= 2, number
+        told.clear()
+        tag(stage, comes, f"once more {number}")
+        untag(stage, comes, f"later {number}")
+        tag(stage, goes, f"later {number}")
+        assert short(told) == [("out", comes), ("in", goes)], number
+
+
+def test_a_condition_that_changes_is_prepared_anew_and_tells_nobody(stage: Stage, told: list[Fact]) -> None:
+    live(stage)
+    tokyo = stage.customer("M1", prefecture="東京都")
+    tag(stage, tokyo)
+    other = stage.customer("M2")
+    tag(stage, other)
+    told.clear()
+    stage.world.segments.save("seg_vip", "x", {"all": [VIP, {"field": "profile.prefecture", "is": "東京都"}]})
+    stage.world.live_segments.forget()
+    untag(stage, other)  # nobody is looked at for a condition that has not been prepared
+    assert told == []
+    enqueue(stage.world.live_segments.overdue(), stage.world)
+    drain(stage)
+    untag(stage, tokyo)
+    tag(stage, other)
+    assert short(told) == [("out", tokyo)]
+    assert stage.world.live_segments.overdue() == []
+
+
+def test_what_ends_tells_nobody_any_more(stage: Stage, told: list[Fact]) -> None:
+    live(stage)
+    stage.world.live_segments.end("seg_vip")
+    tag(stage, stage.customer("M1"))
+    stage.world.segments.delete("seg_vip")
+    assert told == [] and stage.world.live_segments.overdue() == []
+
+
+# Two numbers of one person --------------------------------------------------------------------------------------------------
+
+
+def merge(stage: Stage, own: Cid, member: Cid) -> IdentityLinked:
+    friend = stage.world.friends.get(MAIN, HANAKO)
+    stage.world.people.mark_merged(own, member)
+    stage.world.friends.move(friend, member)
+    return IdentityLinked(
+        fact_id=f"link {own}", cid=member, at=stage.clock.now(), account=MAIN, line_user_id=HANAKO, former_cid=own
+    )
+
+
+FRIENDS = {"any": [VIP, {"field": "line.reachable", "is": True}]}
+
+
+@pytest.mark.parametrize("is_member_in", [False, True])
+def test_two_who_become_one_neither_come_nor_go_when_one_was_in(stage: Stage, told: list[Fact], is_member_in: bool) -> None:
+    live(stage, condition=FRIENDS)
+    own, member = stage.friend(), stage.customer("M1")
+    stage.world.live_segments.on_facts(
+        [Occurred(fact_id="x", cid=own, at=stage.clock.now(), event="visited")], stage.clock.now(), lambda facts: None
+    )
+    friend_facts = stage.world.friends.follow(
+        MAIN, HANAKO, stage.clock.now() + timedelta(seconds=1), event_id="e2", is_unblocked=False, reply=None
+    )
+    react(friend_facts, stage.world)
+    if is_member_in:
+        tag(stage, member)
+    before = short(told)
+    assert ("in", own) in before
+    fact = merge(stage, own, member)
+    for _ in range(2):
+        react([fact], stage.world)
+    assert short(told) == before
+    assert (standing(stage, member), standing(stage, own)) == (Standing.IN, Standing.MOVED)
+
+
+def test_one_becomes_two_again_by_what_each_is(stage: Stage, told: list[Fact]) -> None:
+    live(stage, condition=FRIENDS)
+    own, member = stage.friend(), stage.customer("M1")
+    react([merge(stage, own, member)], stage.world)
+    assert short(told) == [("in", member)]
+    friend = stage.world.friends.get(MAIN, HANAKO)
+    stage.world.friends.move(friend, own)
+    stage.world.people.unmark_merged(own, member)
+    fact = IdentityUnlinked(fact_id="u", cid=own, at=stage.clock.now(), account=MAIN, line_user_id=HANAKO, customer_cid=member)
+    for _ in range(2):
+        react([fact], stage.world)
+    assert short(told) == [("in", member), ("out", member)]
+    assert (standing(stage, member), standing(stage, own)) == (Standing.OUT, Standing.IN)
