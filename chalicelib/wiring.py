@@ -273,7 +273,7 @@ class World:
         from chalicelib.imports.service import Imports
         from chalicelib.imports.taking import Taker
 
-        people = CustomerRows(self.people, self.customers, self.friends, self.tags, self.erasures.is_erased)
+        people = CustomerRows(self.people, self.customers, self.friends, self.tags, self.erasures.erased)
         takers: dict[ImportKind, Taker] = {
             ImportKind.CUSTOMERS: people,
             ImportKind.TAGS: people,
@@ -502,7 +502,7 @@ class World:
         """Systems that report."""
         from chalicelib.sources.service import Sources
 
-        return Sources(self.customers, self.orders, self.database, self.secrets, self.clock)
+        return Sources(self.customers, self.orders, self.erasures.refuse, self.database, self.secrets, self.clock)
 
     @cached_property
     def campaigns(self) -> Campaigns:

@@ -14,7 +14,7 @@ from chalicelib.kernel.facts import Fact, OptedOut
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.pages import MAX_PAGE, Page, decode_cursor, encode_cursor
 from chalicelib.kernel.signing import fingerprint
-from chalicelib.people.model import member_identity
+from chalicelib.people.model import member_identity, person_key
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
 from chalicelib.settings import settings
@@ -107,16 +107,19 @@ class Customers:
         cid = self._people.find(member_identity(member_no)) if len(member_no) <= 64 else None
         if cid is None:
             raise NotFoundError("customer.unknown")
-        return self.get(cid)
+        return self._get(cid, is_known=True)
 
     def get(self, cid: Cid) -> Customer:
         """Return a person's record, following an identity link. Raises NotFoundError(`customer.unknown`)."""
+        return self._get(cid, is_known=False)
+
+    def _get(self, cid: Cid, *, is_known: bool) -> Customer:
         collection = self._people.collections([cid], [PROFILE_SK])[cid]
-        # A friend who is no member has no profile yet; his number was handed out all the same.
-        if not collection and not 0 < cid <= self._people.highest():
+        # A friend who is no member has no profile yet; of somebody who was erased there is nothing at all.
+        if not collection and not is_known and not self._database.query(settings().core_table, person_key(cid), limit=1):
             raise NotFoundError("customer.unknown")
         customer = customer_of(cid, collection)
-        return self.get(customer.merged_into) if customer.merged_into else customer
+        return self._get(customer.merged_into, is_known=True) if customer.merged_into else customer
 
     def load(self, cids: Iterable[Cid]) -> dict[Cid, Customer]:
         """Return these people's records; empty ones where there is none."""

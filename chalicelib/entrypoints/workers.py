@@ -51,6 +51,8 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
             return []
         case "archive":
             return here.archives.do(step)
+        case "erasure":
+            return _erase(step["receipt_id"], here)
         case "rehearsal":
             return here.full_rehearsals.do(step["rehearsal_id"], step["part"])
         case "import":
@@ -75,6 +77,7 @@ def tick(event: Mapping[str, Any], here: World) -> None:
             enqueue(steps, here)
             enqueue(_roll_ups(here), here)
             enqueue(here.live_segments.overdue(), here)
+            enqueue(({"op": "erasure", "receipt_id": receipt_id} for receipt_id in here.erasures.due()), here)
             pages = here.delivery.reconcile(_STALE)
             enqueue(here.campaigns.overdue(), here)
             observability.info("reconciled", cohorts_started=started, pages_settled=pages)
@@ -85,6 +88,14 @@ def tick(event: Mapping[str, Any], here: World) -> None:
             observability.info("restored", cohorts_started=here.upkeep.revive())
         case unknown:
             raise DomainError("tick.unknown", kind=unknown)
+
+
+def _erase(receipt_id: str, here: World) -> list[Step]:
+    receipt = here.erasures.receipt(receipt_id)
+    for cid in receipt.cids:
+        here.scenario_people.erase(cid, receipt.at)
+    here.erasures.carry_out(receipt_id)
+    return []
 
 
 def _roll_ups(here: World) -> list[Step]:

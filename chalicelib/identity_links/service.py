@@ -115,7 +115,10 @@ class IdentityLinks:
         used = table.consume(answer.nonce, answer.account, answer.fact_id, to_text(answer.at))
         if used is None:
             return []
-        cid = self._customers.get(used[0]).cid
+        try:
+            cid = self._customers.get(used[0]).cid
+        except NotFoundError:  # erased since he asked for it
+            return []
         link = self._link(cid, answer.account)
         if used[1]:
             # Told again after it was done: he may have unlinked himself since, and that stays.

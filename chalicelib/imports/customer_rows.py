@@ -20,7 +20,7 @@ from chalicelib.ports.database import Item
 from chalicelib.tags.model import MOST_TAGS, TAGS_SK, tags_of
 from chalicelib.tags.service import Tags
 
-IsErased = Callable[[Iterable[str]], set[str]]  # of identities those whose person was erased
+Erased = Callable[[Iterable[str]], Mapping[str, str]]  # those identities whose person was erased, and the receipt of it
 
 
 @dataclass(slots=True)
@@ -54,12 +54,12 @@ class Told:
 class CustomerRows:
     """Implements taking.Taker for customers and tags."""
 
-    def __init__(self, people: People, customers: Customers, friends: Friends, tags: Tags, is_erased: IsErased) -> None:
+    def __init__(self, people: People, customers: Customers, friends: Friends, tags: Tags, erased: Erased) -> None:
         self._people = people
         self._customers = customers
         self._friends = friends
         self._tags = tags
-        self._is_erased = is_erased
+        self._erased = erased
 
     def take(self, job: ImportJob, rows: Sequence[Row], outcome: Outcome) -> None:
         """Take rows; see the port. First it is decided what becomes of each, then all of it is written."""
@@ -116,11 +116,12 @@ class CustomerRows:
         """Return the rows that do not bring somebody back who was erased; whom we know came back by himself."""
         names = [_names(one, directory) for one in told]
         fresh = [found if not found & set(directory.known) else set() for found in names]
-        erased = self._is_erased({name for found in fresh for name in found}) if any(fresh) else set()
-        for one, found in zip(told, fresh, strict=True):
-            if found & erased:
-                outcome.refusals.append(one.row.refused(InvalidError("customer.erased", field="member_no")))
-        return [one for one, found in zip(told, fresh, strict=True) if not found & erased]
+        erased = self._erased({name for found in fresh for name in found}) if any(fresh) else {}
+        back = [min((erased[name] for name in found if name in erased), default="") for found in fresh]
+        for one, receipt_id in zip(told, back, strict=True):
+            if receipt_id:
+                outcome.refusals.append(one.row.refused(InvalidError("customer.erased", field="member_no", receipt_id=receipt_id)))
+        return [one for one, receipt_id in zip(told, back, strict=True) if not receipt_id]
 
     def _number(self, job: ImportJob, told: Sequence[Told], directory: Directory) -> set[Cid]:
         """Give a number to everybody who is new; in a dry run one that nobody has."""

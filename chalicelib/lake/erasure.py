@@ -1,24 +1,26 @@
 """Erase a person: from the tables, from every answer at once, from the lake's files soon after; and know him when he comes back.
 
-1. A receipt is written: keyed hashes of his identities, never the identities. 2. The manifest names his numbers: from now on no
-answer does. 3. His items go, with those that point to him. 4. The keeper writes every file of the lake anew that holds him.
-Whoever dies in between orders it again. What remains: refused addresses as hashes, for the refusal goes on; batches that were
-frozen for sending, and what DynamoDB and S3 keep of former times, until they expire; numbers without a name in campaigns' rows.
+1. A receipt is written: keyed hashes of his identities, never the identities; and that it is to be carried out. 2. The manifest
+names his numbers: from now on no answer does. 3. His items go, with those that point to him. 4. The keeper writes every file of
+the lake anew that holds him. Every hour 2 and 3 are done again, for whoever has read him before may have written since, until a
+quarter of an hour has passed and 4 is done; so nothing is lost by a crash. What remains, and how long: docs/operations.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from chalicelib.kernel.clock import Clock, from_text, to_text
 from chalicelib.kernel.each import Mapper, in_turn
-from chalicelib.kernel.errors import InvalidError, NotFoundError, TemporaryError
+from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
+from chalicelib.kernel.pages import Page, decode_cursor, encode_cursor
 from chalicelib.lake import manifest as manifests
 from chalicelib.lake.folding import Folding
 from chalicelib.lake.model import LAKE
@@ -29,16 +31,20 @@ from chalicelib.ports.files import Files
 from chalicelib.ports.secrets import Secrets
 from chalicelib.settings import settings
 
-_RECEIPT, _PRINT = "ERASED", "ERASED#"
+_RECEIPT, _PRINT, _DUE = "ERASED", "ERASED#", "ERASING"
 _SIGNING_SECRET = "signing"
 _TRIES = 20
 _MOST_REASON = 500
+_LONGEST_ID = 40
 _AUDIENCES = f"{LAKE}audience/"
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """That a person was erased. prints: keyed hashes of what he was known by. by: whose API key ordered it."""
+    """That a person was erased. prints: keyed hashes of what he was known by. by: whose API key ordered it.
+
+    done_at: since when nothing is left of him but what expires. lifted_at, lifted_by: he may be entered again.
+    """
 
     receipt_id: str
     at: datetime
@@ -46,6 +52,9 @@ class Receipt:
     by: str
     cids: tuple[Cid, ...]
     prints: tuple[str, ...]
+    done_at: datetime | None = None
+    lifted_at: datetime | None = None
+    lifted_by: str = ""
 
 
 class Erasures:
@@ -57,41 +66,87 @@ class Erasures:
         self._secrets = secrets
         self._clock = clock
 
-    def erase(self, cid: Cid, reason: str, by: str) -> Receipt:
-        """Erase a person with all numbers that he has had; the same when repeated. Returns the receipt of the first time.
+    def order(self, cid: Cid, reason: str, by: str) -> Receipt:
+        """Decide that a person is erased with all numbers that he has had; told again the same receipt.
 
-        His ways through scenarios are for the caller to end first (ScenarioPeople.erase). Raises NotFoundError
-        (`customer.unknown`), InvalidError(`erasure.no_reason`).
+        Raises NotFoundError(`customer.unknown`), InvalidError(`erasure.no_reason`).
         """
         if not reason.strip() or len(reason) > _MOST_REASON:
             raise InvalidError("erasure.no_reason")
-        receipt_id = f"era_{int(cid)}"
-        kept = self._kept(receipt_id)
-        cids = kept.cids if kept else self._numbers(cid)
-        identities = {identity for number in cids for identity in self._identities(number)}
-        receipt = kept or Receipt(
-            receipt_id, self._clock.now(), reason.strip(), by, cids, tuple(sorted(self._print(one) for one in identities))
-        )
-        self._keep(receipt)
-        hide(self._files, cids)
-        # His items last, for they lead to everything else.
-        self._drop([(settings().core_table, f"ID#{identity}", "#") for identity in identities])
-        for number in reversed(cids):
-            self._delete(number)
+        receipt = self._kept(_receipt_id(cid))
+        if receipt is None:
+            cids = self._numbers(cid)
+            receipt = self._kept(_receipt_id(cids[0]))
+        if receipt is None:
+            prints = tuple(sorted(self._print(one) for one in self._identities(cids)))
+            receipt = Receipt(_receipt_id(cids[0]), self._clock.now(), reason.strip(), by, cids, prints)
+            self._keep(receipt)
+        if receipt.done_at is None:
+            marks = [{"pk": f"{_PRINT}{one}", "sk": "#", "receipt": receipt.receipt_id} for one in receipt.prints]
+            self._database.put_many(settings().config_table, [*marks, {"pk": _DUE, "sk": receipt.receipt_id}])
         return receipt
+
+    def carry_out(self, receipt_id: str) -> Receipt:
+        """Erase the person of a receipt, the same when repeated; it is done when nobody can be on his way with him any more.
+
+        His ways through scenarios are for the caller to end first (ScenarioPeople.erase). Raises NotFoundError(`erasure.unknown`).
+        """
+        receipt = self.receipt(receipt_id)
+        hide(self._files, receipt.cids)
+        self._drop_pointers(receipt.cids)
+        # The items of the living number last, for its profile leads to the others.
+        for number in reversed(receipt.cids):
+            self._delete(number)
+        now = self._clock.now()
+        manifest, _ = manifests.load(self._files)
+        if receipt.done_at is None and now >= receipt.at + manifests.GRACE and not set(receipt.cids) & set(manifest.unpurged()):
+            receipt = replace(receipt, done_at=now)
+            self._keep(receipt)
+            self._drop([(settings().config_table, _DUE, receipt_id)])
+        return receipt
+
+    def due(self) -> list[str]:
+        """Return the ids of the receipts that are not carried out to their end."""
+        return [item["sk"] for item in self._database.query(settings().config_table, _DUE)]
+
+    def lift(self, receipt_id: str, by: str) -> None:
+        """Let the person of a receipt be entered again, for it is his own wish; the receipt stays. Harmless when repeated.
+
+        Raises NotFoundError(`erasure.unknown`), ConflictError(`erasure.runs`).
+        """
+        receipt = self.receipt(receipt_id)
+        if receipt.done_at is None:
+            raise ConflictError("erasure.runs", receipt_id=receipt_id)
+        text = f'DELETE FROM "{settings().config_table}" WHERE pk=? AND sk=? AND "receipt"=?'
+        self._database.execute([Statement(text, (f"{_PRINT}{one}", "#", receipt_id)) for one in receipt.prints])
+        self._keep(replace(receipt, prints=(), lifted_at=receipt.lifted_at or self._clock.now(), lifted_by=receipt.lifted_by or by))
 
     def receipt(self, receipt_id: str) -> Receipt:
         """Return a receipt. Raises NotFoundError(`erasure.unknown`)."""
-        kept = self._kept(receipt_id)
+        kept = self._kept(receipt_id) if 0 < len(receipt_id) <= _LONGEST_ID else None
         if kept is None:
             raise NotFoundError("erasure.unknown", receipt_id=receipt_id)
         return kept
 
-    def is_erased(self, identities: Iterable[str]) -> set[str]:
-        """Return those identities (people.model, `email#…`, `phone#…`) whose person was erased: he is not brought back by us."""
+    def page(self, cursor: str | None, size: int) -> Page[Receipt]:
+        """Return receipts in the order of the people's numbers. Raises InvalidError(`cursor.malformed`)."""
+        after = decode_cursor(cursor) or ""
+        if not isinstance(after, str) or len(after) > _LONGEST_ID:
+            raise InvalidError("cursor.malformed")
+        found = [_receipt(item) for item in self._database.query(settings().config_table, _RECEIPT, after=after, limit=size)]
+        return Page(found, encode_cursor(found[-1].receipt_id) if len(found) == size else None)
+
+    def erased(self, identities: Iterable[str]) -> dict[str, str]:
+        """Return for those identities (people.model, `email#…`, `phone#…`) whose person was erased the receipt's id."""
         wanted = {(f"{_PRINT}{self._print(one)}", "#"): one for one in identities}
         found = self._database.get_many(settings().config_table, list(wanted))
-        return {wanted[key] for key in found}
+        return {wanted[key]: item["receipt"] for key, item in found.items()}
+
+    def refuse(self, values: Mapping[str, Any]) -> None:
+        """Let nobody be entered who was erased. values: of a new profile. Raises ConflictError(`customer.erased`)."""
+        found = self.erased(names_of(values))
+        if found:
+            raise ConflictError("customer.erased", receipt_id=min(found.values()))
 
     def _numbers(self, cid: Cid) -> tuple[Cid, ...]:
         core = self._profile(cid)
@@ -110,26 +165,31 @@ class Erasures:
         found = self._database.query(settings().core_table, person_key(cid), prefix="P", limit=1)
         return found[0] if found and found[0]["sk"] == "P" else {}
 
-    def _identities(self, cid: Cid) -> set[str]:
-        found = set()
-        for item in self._database.query(settings().core_table, person_key(cid)):
+    def _identities(self, cids: Iterable[Cid]) -> set[str]:
+        found: set[str] = set()
+        for item in (item for cid in cids for item in self._database.query(settings().core_table, person_key(cid))):
             if item["sk"] == "P":
-                if item.get("member_no"):
-                    found.add(member_identity(item["member_no"]))
-                found |= {f"{kind}#{item[kind]}" for kind in ("email", "phone") if item.get(kind)}
+                found |= set(names_of(item))
             elif item["sk"].startswith("FR#"):
                 found.add(line_identity(AccountKey(item["sk"][3:]), LineUserId(item["line_user_id"])))
         return found
+
+    def _drop_pointers(self, cids: Sequence[Cid]) -> None:
+        # Not those that he has taken anew by a follow of his own since.
+        known = [f"ID#{identity}" for identity in self._identities(cids)]
+        text = f'DELETE FROM "{settings().core_table}" WHERE pk=? AND sk=? AND "cid"=?'
+        self._database.execute([Statement(text, (pk, "#", int(cid))) for pk in known for cid in cids])
 
     def _delete(self, cid: Cid) -> None:
         config, pk = settings(), person_key(cid)
         timeline = self._database.query(config.timeline_table, pk)
         # What names him elsewhere first: whoever dies in between finds it by his own items again.
         orders = [(config.timeline_table, f"ORD#{one['order_no']}", "#") for one in timeline if one["sk"].startswith("PUR#")]
-        told = [
-            (config.timeline_table, f"OCC#{one['sk'].split('#', 2)[2]}", "#") for one in timeline if one["sk"].startswith("EV#")
-        ]
-        self._drop([*orders, *told])
+        facts = [one["sk"].split("#", 2)[2] for one in timeline if one["sk"].startswith("EV#")]
+        self._drop([*orders, *((config.timeline_table, f"OCC#{fact}", "#") for fact in facts)])
+        # LINE's own words; the item stays as the mark that the event was done.
+        text = f'UPDATE "{config.timeline_table}" SET "raw"=? WHERE pk=? AND sk=?'
+        self._database.execute([Statement(text, ("", f"WEV#{fact}", "#")) for fact in facts])
         for table in (config.engine_table, config.timeline_table, config.core_table):
             # The profile last: it leads to his other numbers.
             items = sorted(self._database.query(table, pk), key=lambda item: item["sk"] == "P")
@@ -153,17 +213,40 @@ class Erasures:
             "by": receipt.by,
             "cids": [int(cid) for cid in receipt.cids],
             "prints": list(receipt.prints),
+            "done_at": to_text(receipt.done_at) if receipt.done_at else "",
+            "lifted_at": to_text(receipt.lifted_at) if receipt.lifted_at else "",
+            "lifted_by": receipt.lifted_by,
         }
-        prints = [{"pk": f"{_PRINT}{one}", "sk": "#", "receipt": receipt.receipt_id} for one in receipt.prints]
-        self._database.put_many(settings().config_table, [item, *prints])
+        self._database.put_many(settings().config_table, [item])
 
     def _kept(self, receipt_id: str) -> Receipt | None:
         key = (_RECEIPT, receipt_id)
         item = self._database.get_many(settings().config_table, [key]).get(key)
-        if item is None:
-            return None
-        cids, prints = tuple(Cid(int(cid)) for cid in item["cids"]), tuple(item["prints"])
-        return Receipt(receipt_id, from_text(item["at"]), item["reason"], item["by"], cids, prints)
+        return _receipt(item) if item else None
+
+
+def _receipt_id(cid: Cid) -> str:
+    return f"era_{int(cid):010d}"
+
+
+def names_of(values: Mapping[str, Any]) -> list[str]:
+    """Return by what a profile is known again: member number, e-mail address, telephone number."""
+    member = [member_identity(values["member_no"])] if values.get("member_no") else []
+    return [*member, *(f"{kind}#{values[kind]}" for kind in ("email", "phone") if values.get(kind))]
+
+
+def _receipt(item: Item) -> Receipt:
+    return Receipt(
+        item["sk"],
+        from_text(item["at"]),
+        item["reason"],
+        item["by"],
+        tuple(Cid(int(cid)) for cid in item["cids"]),
+        tuple(item["prints"]),
+        from_text(item["done_at"]) if item["done_at"] else None,
+        from_text(item["lifted_at"]) if item["lifted_at"] else None,
+        item["lifted_by"],
+    )
 
 
 def hide(files: Files, cids: Sequence[Cid]) -> None:
@@ -184,7 +267,7 @@ def purge(files: Files, folder: Path, now: datetime, each: Mapper = in_turn) -> 
     Nothing is done when somebody else was faster; the next call does it.
     """
     manifest, tag = manifests.load(files)
-    due = manifest.erased[manifest.purged :]
+    due = manifest.unpurged()
     if not due:
         return 0
     _purge_audiences(files, due)

@@ -51,6 +51,10 @@ class Manifest:
         """Return every file that it names."""
         return {name for part in (self.base, self.mirror) for names in part.values() for name in names}
 
+    def unpurged(self) -> tuple[Cid, ...]:
+        """Return the numbers of those who were erased and may still be in files."""
+        return self.erased[self.purged :]
+
 
 def to_json(manifest: Manifest) -> bytes:
     """Return the manifest as it is kept."""

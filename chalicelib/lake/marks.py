@@ -35,6 +35,11 @@ class Marks:
 
     def reached(self, asked_at: datetime) -> bool:
         """Say whether the lake holds all that was written before the marks of an instant, or of a later one."""
+        at = self.reached_at()
+        return at is not None and at >= asked_at
+
+    def reached_at(self) -> datetime | None:
+        """Return the latest asked-for instant before which the lake holds all that was written; None before the first."""
         manifest, _ = manifests.load(self._files)
-        come = (manifest.marks.get(f"{table}#{number}") for table in TABLES for number in range(NUMBER))
-        return all(at is not None and at >= asked_at for at in come)
+        come = [manifest.marks.get(f"{table}#{number}") for table in TABLES for number in range(NUMBER)]
+        return None if None in come else min(at for at in come if at is not None)

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.kernel.each import Mapper, in_turn
-from chalicelib.kernel.errors import ConflictError, NotFoundError
+from chalicelib.kernel.errors import ConflictError
 from chalicelib.lake import manifest as manifests
 from chalicelib.lake.changes import UNREADABLE, change_of_item
 from chalicelib.lake.deltas import write_rows
@@ -62,12 +62,10 @@ class Rebuild:
             raise ConflictError("lake.rebuild_runs")
         return progress
 
-    def progress(self) -> Progress:
-        """Return how far the rebuild is that is on its way. Raises NotFoundError(`lake.no_rebuild`)."""
+    def progress(self) -> Progress | None:
+        """Return how far the rebuild is that is on its way; None when there is none."""
         found = self._files.get(_STATE)
-        if found is None:
-            raise NotFoundError("lake.no_rebuild")
-        return msgspec.json.decode(found, type=Progress)
+        return msgspec.json.decode(found, type=Progress) if found else None
 
     def work(self, now: datetime, in_time: Callable[[], bool]) -> bool:
         """Go on with a rebuild as long as there is time; return whether more is left. Nothing when none was ordered."""

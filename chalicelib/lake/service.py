@@ -1,7 +1,8 @@
-"""The lake as its keeper sees it: folding, tidying, rebuilding. It needs DuckDB and runs in the functions of the lake alone."""
+"""The lake as its keeper sees it: folding, tidying, rebuilding, for which it needs DuckDB; anybody may look how it stands."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -9,12 +10,22 @@ from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.each import Mapper, in_turn
 from chalicelib.kernel.errors import TemporaryError
 from chalicelib.lake import erasure, folding
-from chalicelib.lake.manifest import DELTA_FILES
-from chalicelib.lake.rebuild import Rebuild
+from chalicelib.lake import manifest as manifests
+from chalicelib.lake.manifest import DELTA_FILES, Manifest
+from chalicelib.lake.rebuild import Progress, Rebuild
 from chalicelib.ports.database import Database
 from chalicelib.ports.files import Files
 
 _MOST_AT_ONCE = 20  # foldings in one call: whoever always loses leaves the rest to the winner
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the lake stands. waiting_files: changes that are to be folded."""
+
+    manifest: Manifest
+    waiting_files: int
+    rebuild: Progress | None
 
 
 class Lake:
@@ -45,6 +56,11 @@ class Lake:
     def purge(self) -> int:
         """Write those out of the files who were erased; return how many people. Raises TemporaryError."""
         return erasure.purge(self._files, self._folder, self._clock.now(), self._each)
+
+    def standing(self) -> Standing:
+        """Return how the lake stands."""
+        manifest, _ = manifests.load(self._files)
+        return Standing(manifest, len(self._files.list(DELTA_FILES)), self.rebuild.progress())
 
     def tidy(self) -> int:
         """Delete files that no manifest has named for a while; return how many."""

@@ -6,13 +6,13 @@ Config item `SRC` / id; the secret lies in Secrets Manager under `source/{id}`, 
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from chalicelib.customers.service import Customers
 from chalicelib.kernel.clock import Clock, from_text, to_text
-from chalicelib.kernel.errors import DomainError, InvalidError, NotFoundError, UnauthenticatedError
+from chalicelib.kernel.errors import ConflictError, DomainError, InvalidError, NotFoundError, UnauthenticatedError
 from chalicelib.kernel.facts import OrderPlaced
 from chalicelib.kernel.ids import Cid
 from chalicelib.orders.model import Order
@@ -24,14 +24,18 @@ from chalicelib.sources.model import FORMER_LIFE, Report, Source, SourceKind, ch
 
 _PK = "SRC"
 _LONGEST_ID = 40
+Refuse = Callable[[Mapping[str, Any]], None]  # raises ConflictError when a new profile is of somebody who was erased
 
 
 class Sources:
     """Systems that report."""
 
-    def __init__(self, customers: Customers, orders: Orders, database: Database, secrets: Secrets, clock: Clock) -> None:
+    def __init__(
+        self, customers: Customers, orders: Orders, refuse: Refuse, database: Database, secrets: Secrets, clock: Clock
+    ) -> None:
         self._customers = customers
         self._orders = orders
+        self._refuse = refuse
         self._database = database
         self._secrets = secrets
         self._clock = clock
@@ -143,8 +147,13 @@ class Sources:
         except NotFoundError as unknown:
             if not source.creates:
                 return unknown
+            values = {"member_no": report.member_no, **report.profile}
+            try:
+                self._refuse(values)
+            except ConflictError as erased:
+                return erased
             # Only whom nobody knows: what the company has written about its customers is not overwritten by a till.
-            return self._customers.save({"member_no": report.member_no, **report.profile})[0].cid
+            return self._customers.save(values)[0].cid
 
 
 def _accepted(kept: Mapping[str, Any] | None, now: datetime) -> list[str]:

@@ -14,7 +14,7 @@ SCOPES = (
     "accounts:read", "accounts:write",
     "archives:read", "archives:write",
     "campaigns:read", "campaigns:write",
-    "customers:read", "customers:write",
+    "customers:erase", "customers:read", "customers:write",
     "events:write",
     "friends:read",
     "imports:read", "imports:write",

@@ -326,7 +326,8 @@ def test_a_death_anywhere_among_people_friends_and_tags_is_healed(stage: Stage) 
 def test_whoever_was_erased_is_not_brought_back(stage: Stage) -> None:
     text = f"会員番号,メールアドレス,LINEユーザーID\r\nM1,hanako@shop.test,{HANAKO}\r\n"
     run(stage, text, account="main")
-    stage.world.erasures.erase(stage.world.customers.by_member_no("M1").cid, "本人の希望", "店長")
+    receipt = stage.world.erasures.order(stage.world.customers.by_member_no("M1").cid, "本人の希望", "店長")
+    stage.world.erasures.carry_out(receipt.receipt_id)
     again = text + f"M7,Hanako@shop.test,\r\nM8,,{HANAKO}\r\nM9,taro@shop.test,\r\n"
     job, _ = run(stage, again, account="main")
     assert counts(job) == (4, 1, 0, 0, 3)

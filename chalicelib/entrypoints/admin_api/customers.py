@@ -15,6 +15,7 @@ from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, customer_id, parse_customer_id
 from chalicelib.kernel.windows import local_date
 from chalicelib.orders.model import Line, Order, PurchaseStats
+from chalicelib.people.model import member_identity
 from chalicelib.reactions import react
 from chalicelib.segments.rfm import Bounds, frequency, monetary, recency
 
@@ -171,6 +172,8 @@ def save_customer(call: Call[CustomerBody]) -> CustomerView:
     values = _values(call.body)
     if not values.get("member_no"):
         raise InvalidError("customer.member_no_missing")
+    if call.world.people.find(member_identity(values["member_no"])) is None:
+        call.world.erasures.refuse(values)
     customer, _ = call.world.customers.save(values)
     return _view(call, customer)
 
