@@ -14,7 +14,7 @@ from chalicelib.kernel.facts import Fact, OptedOut
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.pages import MAX_PAGE, Page, decode_cursor, encode_cursor
 from chalicelib.kernel.signing import fingerprint
-from chalicelib.people.model import member_identity, person_key
+from chalicelib.people.model import member_identity
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
 from chalicelib.settings import settings
@@ -116,7 +116,7 @@ class Customers:
     def _get(self, cid: Cid, *, is_known: bool) -> Customer:
         collection = self._people.collections([cid], [PROFILE_SK])[cid]
         # A friend who is no member has no profile yet; of somebody who was erased there is nothing at all.
-        if not collection and not is_known and not self._database.query(settings().core_table, person_key(cid), limit=1):
+        if not collection and not is_known and not self._people.is_there(cid):
             raise NotFoundError("customer.unknown")
         customer = customer_of(cid, collection)
         return self._get(customer.merged_into, is_known=True) if customer.merged_into else customer

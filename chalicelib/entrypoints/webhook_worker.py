@@ -128,4 +128,5 @@ def _visit(visit: Mapping[str, Any], here: World) -> None:
             facts = here.tracking.opened(visit["token"], at, visit["visit_id"])
     except InvalidError:
         return
-    react(facts, here)
+    # Old links outlive whoever was erased, and nothing is noted of him any more.
+    react([fact for fact in facts if here.people.is_there(fact.cid)], here)

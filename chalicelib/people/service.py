@@ -99,6 +99,10 @@ class People:
         found = self._database.get_many(settings().core_table, keys)
         return {cid: {kind: found[person_key(cid), kind] for kind in wanted if (person_key(cid), kind) in found} for cid in people}
 
+    def is_there(self, cid: Cid) -> bool:
+        """Say whether there is anything of a person: nothing is when he was erased, or when nobody has had this number."""
+        return bool(self._database.query(settings().core_table, person_key(cid), limit=1))
+
     def highest(self) -> int:
         """Return the highest number handed out: people are numbered 1 to this, with a few gaps."""
         return table.highest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
-from chalicelib.entrypoints import lake_keeper, workers
+from chalicelib.entrypoints import lake_keeper, webhook_worker, workers
+from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.ids import Cid
 from chalicelib.lake.erasure import Receipt, purge
@@ -20,12 +22,14 @@ from chalicelib.lake.manifest import GRACE, load
 from chalicelib.lake.service import Lake
 from chalicelib.people.model import line_identity, member_identity, person_key
 from chalicelib.settings import settings
+from chalicelib.tracking.model import CLICK
 from tests.builders import HANAKO, MAIN, Stage, make_stage
 from tests.lake.lives import read_lake
 from tests.lake.test_feed_rooms import everything_happens
 from tests.rooms.journey import NOON
 from tests.rooms.memory import crashes, database, make_memory_stage
 from tests.rooms.test_imports import run
+from tests.rooms.test_tracking import PHONE
 
 ROOT = Path(__file__).parents[2]
 TRACES = ("山田花子", "hanako@example.jp", "090-1234-5678", "M1'", HANAKO, "ORD#N1", "満足度")
@@ -173,6 +177,21 @@ def test_nobody_is_there_any_more_to_be_changed(stage: Stage) -> None:
     erase(stage, cid)
     with pytest.raises(NotFoundError, match="customer.unknown"):
         stage.world.customers.change(cid, {"name": "花子"})
+
+
+def test_an_old_link_of_his_notes_nothing(stage: Stage) -> None:
+    cid, other = stage.customer("m1"), stage.customer("m2")
+    stage.world.tracking.create_link("sale", "セール", "https://shop.test/sale")
+    visits = []
+    for one in (cid, other):
+        token = stage.world.tracking.click_url("sale", one, "cmp|c", stage.clock.now()).rpartition("/")[2]
+        at = to_text(stage.clock.now() + timedelta(minutes=1))
+        visits.append({"purpose": CLICK, "token": token, "method": "GET", "agent": PHONE, "visit_id": "v1", "at": at})
+    erase(stage, cid)
+    for visit in visits:
+        webhook_worker.handle_message(json.dumps(visit), {"kind": "visit"}, stage.world)
+    assert len(stage.world.tracking.timeline(other)) == 1
+    assert not stage.world.tracking.timeline(cid) and not stage.world.people.is_there(cid)
 
 
 def test_what_was_written_meanwhile_goes_at_the_next_look(stage: Stage, tmp_path: Path) -> None:
