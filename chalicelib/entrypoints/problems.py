@@ -99,6 +99,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "key.scope_unknown": ("権限の指定が正しくありません: {scopes}。", "Unknown or no scopes: {scopes}."),
     "key.unknown": ("APIキー「{key_id}」はありません。", "There is no API key {key_id}."),
     "lake.none": ("集計用のデータがまだありません。作成されるまでお待ちください。", "There is no lake yet; wait until it has been built."),
+    "lake.not_replayed": ("集計用データに入らなかった変更は再処理できません。原因を直してから POST /v1/lake/rebuild で作り直してください。", "Changes that did not get into the lake cannot be replayed; mend the cause and order POST /v1/lake/rebuild."),
     "lake.rebuild_runs": ("集計用データの再作成はすでに進行中です。", "The lake is being rebuilt already."),
     "link.expired": ("連携の有効期限が切れました。", "The link request has expired."),
     "link.id_malformed": ("計測リンクのIDは英小文字・数字・_で40文字までにしてください。", "A link id has up to 40 lower-case letters, digits and underscores."),

@@ -90,6 +90,7 @@ def test_an_operator_sees_the_lake_and_has_it_made_anew(stage: Stage, knock: Kno
     ordered = knock.api("POST", "/lake/rebuild", scopes=("operations:write",))
     assert (ordered.status_code, ordered.json_body["rebuild"]["share_done"]) == (202, 0.0)
     is_problem(knock.api("POST", "/lake/rebuild"), 409, "lake.rebuild_runs")
+    is_problem(knock.api("POST", "/dead-letters/lake/replay", {}, Idempotency_Key="r"), 422, "lake.not_replayed")
     lake_keeper.handle({"kind": "fold"}, stage.world)
     stage.clock.set(stage.clock.now() + timedelta(seconds=90))
     seen = knock.api("GET", "/lake").json_body

@@ -60,7 +60,7 @@ def replay_dead_letters(call: Call[ReplayBody]) -> Replayed:
     """Put dead letters back to work: first back into the queue, then out of here, so that none can be lost in between."""
     name = _queue(call)
     if name == "lake":  # a record of a stream cannot be handed in again: the lake is rebuilt
-        raise InvalidError("api.parameter_malformed", name="queue")
+        raise InvalidError("lake.not_replayed")
     dead = call.world.dead_letters(name)
     queue = call.world.mail_events if name == "mail" else call.world.events if name == "events" else call.world.work
     wanted = set(call.body.message_ids)
