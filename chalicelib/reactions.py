@@ -22,6 +22,7 @@ from chalicelib.kernel.facts import (
     Occurred,
     OptedOut,
     OrderPlaced,
+    ProfileChanged,
     ReplyToken,
     Responded,
     ScenarioAsked,
@@ -45,17 +46,19 @@ ASK_RESTART = "enishi:restart"
 def react(facts: Iterable[Fact], world: World) -> None:
     """Do everything that follows from these facts and from the facts that follow, for each whatever becomes of the others."""
     todo = deque(facts)
+    happened: list[Fact] = []
 
     def take(fact: Fact) -> None:
         reaction = _REACTIONS.get(type(fact))
         if reaction is not None:
-            ways: list[Callable[[], object]] = [
-                lambda: todo.extend(reaction(fact, world)),
-                lambda: _look([fact], world),  # last: what the fact itself brought about counts too
-            ]
-            to_each(ways, lambda way: way())
+            happened.append(fact)
+            todo.extend(reaction(fact, world))
 
-    to_each(iter(lambda: todo.popleft() if todo else None, None), take)
+    ways: list[Callable[[], object]] = [
+        lambda: to_each(iter(lambda: todo.popleft() if todo else None, None), take),
+        lambda: _look(happened, world),  # last, and at all of them together: what they brought about counts too
+    ]
+    to_each(ways, lambda way: way())
 
 
 def react_to_orders(facts: list[OrderPlaced], world: World) -> None:
@@ -169,6 +172,7 @@ _REACTIONS: dict[type[Fact], Callable[[Any, World], list[Fact]]] = {
     IdentityUnlinked: _unlinked,
     CustomersMerged: _heard,
     OrderPlaced: _heard,
+    ProfileChanged: lambda _fact, _world: [],
     LinkClicked: _clicked,
     EmailOpened: _opened,
     OptedOut: _opted_out,

@@ -149,6 +149,11 @@ class TagRemoved(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileChanged(Fact):
+    """What is known of the person was written, perhaps the same as before. No scenario hears it; live segments look at him."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentEntered(Fact):
     """The person has come into a live segment."""
 

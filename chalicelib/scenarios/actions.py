@@ -12,7 +12,7 @@ from chalicelib.customers.model import Scalar
 from chalicelib.customers.service import Customers
 from chalicelib.delivery.notices import Notices
 from chalicelib.kernel.errors import NotFoundError
-from chalicelib.kernel.facts import Fact, ScenarioAsked
+from chalicelib.kernel.facts import Fact, ProfileChanged, ScenarioAsked
 from chalicelib.kernel.ids import Cid
 from chalicelib.scenarios.model import Enrollment
 from chalicelib.scenarios.ports import Acting
@@ -73,7 +73,7 @@ class Actions:
             keys = dict(reversed(todo))
             self._customers.change_attribute(keys, name, change)
             todo = [(cid, key) for cid, key in todo if keys[cid] != key]
-        return []
+        return [ProfileChanged(fact_id=_key(acting, one), cid=one.cid, at=max(acting.due, one.entered_at)) for one in acting.ones]
 
     def _notify(self, acting: Acting) -> list[Fact]:
         node, graph = acting.node, acting.version.graph

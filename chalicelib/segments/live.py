@@ -33,7 +33,7 @@ from chalicelib.segments import table
 from chalicelib.segments.candidates import WAIT_SECONDS, Candidates, Wanted
 from chalicelib.segments.expression import Expression, asks
 from chalicelib.segments.history import asks_history
-from chalicelib.segments.membership import NOTES_SK, Looked, Note, Notes, Standing, Step, concerns, step_of
+from chalicelib.segments.membership import NOTES_SK, Looked, Note, Notes, Standing, Step, concerns, is_as_noted, step_of, words_of
 from chalicelib.segments.model import Live, LiveState, Person, SavedSegment
 from chalicelib.segments.predicate import Predicate, compile_predicate
 from chalicelib.segments.service import Segments
@@ -80,6 +80,7 @@ class LiveSegments:
         self._read_at = -_REMEMBER_SECONDS
         self._known: object = None
         self._watched: list[Watched] = []
+        self._by_words: dict[tuple[str, ...], list[Watched]] = {}
 
     # Going live ---------------------------------------------------------------------------------------------------------------
 
@@ -155,7 +156,7 @@ class LiveSegments:
     def _note_all(self, cids: Sequence[Cid], watched: Watched, tell: Tell) -> None:
         """Note that people are in of whom nothing is noted, and look at them, for they may have gone meanwhile."""
         live, now = watched.live, self._clock.now()
-        notes = self._notes(cids)
+        notes = self._notes(cids, [watched])
         steps, fresh = [], []
         for cid in cids:
             old = notes[cid].get(live.segment_id)
@@ -184,20 +185,26 @@ class LiveSegments:
 
         Harmless when repeated. A fact that concerns no live segment reads nothing.
         """
-        watched = self._watch(now)
-        concerned: dict[int, list[Fact]] = {}
-        for index, one in enumerate(watched):
-            if found := [fact for fact in facts if concerns(one.asked, fact)]:
-                concerned[index] = found
+        self._watch(now)
+        kinds: dict[tuple[str, ...], list[Fact]] = {}
+        for fact in facts:
+            kinds.setdefault(words_of(fact), []).append(fact)
+        concerned = {words: found for words in kinds if (found := self._concerned(words))}
         if not concerned:
             return
-        wanted = {fact.fact_id: fact for found in concerned.values() for fact in found}.values()
+        wanted = [fact for words in concerned for fact in kinds[words]]
+        chosen = list({one.live.segment_id: one for found in concerned.values() for one in found}.values())
         origins = {fact.cid: fact.customer_cid for fact in wanted if isinstance(fact, IdentityUnlinked)}
         cids = list(dict.fromkeys([*(fact.cid for fact in wanted), *origins.values()]))
-        chosen = [watched[index] for index in concerned]
         to_each(_batches(cids), lambda batch: self._look(batch, chosen, origins, now, tell))
 
-    def _watch(self, now: datetime) -> list[Watched]:
+    def _concerned(self, words: tuple[str, ...]) -> list[Watched]:
+        """Return the segments that facts of these words (membership.words_of) may concern."""
+        if words not in self._by_words:
+            self._by_words[words] = [one for one in self._watched if concerns(one.asked, words)]
+        return self._by_words[words]
+
+    def _watch(self, now: datetime) -> None:
         if self._monotonic() - self._read_at >= _REMEMBER_SECONDS:
             read_at = self._monotonic()
             lives = [live for live in table.lives() if live.state is not LiveState.OFF]
@@ -205,9 +212,9 @@ class LiveSegments:
             known = (lives, saved, self._segments.bounds() if lives else None, local_date(now))
             if known != self._known:
                 self._watched = list(self._compiled(lives, saved, now))
+                self._by_words = {}
                 self._known = known
             self._read_at = read_at
-        return self._watched
 
     def _compiled(self, lives: Iterable[Live], saved: Iterable[SavedSegment], now: datetime) -> Iterator[Watched]:
         conditions = {segment.segment_id: segment.condition for segment in saved}
@@ -231,7 +238,7 @@ class LiveSegments:
             if not people:
                 return
             looked = {cid: Looked(cid, person.customer.aliases, origins.get(cid)) for cid, person in people.items()}
-            notes = self._notes(number for who in looked.values() for number in who.numbers())
+            notes = self._notes((number for who in looked.values() for number in who.numbers()), watched)
             if attempt:  # after the notes: they must not be newer than he is
                 people = self._load(list(people), watched)
             steps = []
@@ -258,13 +265,16 @@ class LiveSegments:
 
     def _steps(self, who: Looked, person: Person, notes: Notes, watched: Sequence[Watched], now: datetime) -> list[Step]:
         telling = _TELLING.get()
+        numbers, own = who.numbers(), notes[who.cid]
         found = []
         for one in watched:
             live = one.live
-            if telling and any((number, live.segment_id) in telling for number in who.numbers()):
+            is_in, is_preparing = one.predicate(person), live.state is LiveState.PREPARING
+            if len(numbers) == 1 and is_as_noted(own.get(live.segment_id), live.generation, is_in, is_preparing=is_preparing):
+                continue  # said at once, for that is what most looks find
+            if telling and any((number, live.segment_id) in telling for number in numbers):
                 continue
-            is_preparing = live.state is LiveState.PREPARING
-            step = step_of(who, notes, live.segment_id, live.generation, one.predicate(person), now, is_preparing=is_preparing)
+            step = step_of(who, notes, live.segment_id, live.generation, is_in, now, is_preparing=is_preparing)
             if step is not None:
                 found.append(step)
         return found
@@ -286,10 +296,12 @@ class LiveSegments:
 
     # Notes --------------------------------------------------------------------------------------------------------------------
 
-    def _notes(self, cids: Iterable[Cid]) -> dict[Cid, dict[str, Note]]:
+    def _notes(self, cids: Iterable[Cid], watched: Iterable[Watched]) -> dict[Cid, dict[str, Note]]:
+        """Return what is noted of numbers and these segments."""
+        names = {one.live.segment_id for one in watched}
         found = self._people.collections(cids, [NOTES_SK])
         return {
-            cid: {name: Note.parse(text) for name, text in items.get(NOTES_SK, {}).items() if name not in ("pk", "sk")}
+            cid: {name: Note.parse(text) for name, text in items.get(NOTES_SK, {}).items() if name in names}
             for cid, items in found.items()
         }
 

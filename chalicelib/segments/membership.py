@@ -24,6 +24,7 @@ from chalicelib.kernel.facts import (
     Occurred,
     OptedOut,
     OrderPlaced,
+    ProfileChanged,
     Responded,
     SegmentEntered,
     SegmentLeft,
@@ -36,6 +37,10 @@ NOTES_SK = "SG"
 _TICK = timedelta(milliseconds=1)
 _EVERYTHING = ("",)
 _ACTED = ("date:activity.last",)
+_PROFILE = (
+    "field:profile.", "field:attribute.", "field:customer.", "field:email.", "field:sms.", "field:postal.", "field:line.linked",
+    "date:profile.", "date:attribute.",
+)  # fmt: skip
 _FRIENDSHIP = ("field:line.", "date:friend.since", *_ACTED)
 
 
@@ -101,6 +106,14 @@ class Looked:
     def numbers(self) -> list[Cid]:
         """Return the numbers whose notes say what he was."""
         return [self.cid, *self.aliases, *([self.origin] if self.origin else [])]
+
+
+def is_as_noted(note: Note | None, generation: int, is_in: bool, *, is_preparing: bool) -> bool:
+    """Say whether the note of somebody who never had another number says what is true, so that there is no step to be done."""
+    if note is None:
+        return not (is_in or is_preparing)
+    is_current = note.generation == generation and not note.is_due
+    return is_current and note.standing is (Standing.IN if is_in else Standing.OUT)
 
 
 def step_of(
@@ -170,6 +183,8 @@ def words_of(fact: Fact) -> tuple[str, ...]:
             words = ("event:clicked", _delivered(source), *_ACTED)
         case EmailOpened(source=source):
             words = ("event:email_opened", _delivered(source))
+        case ProfileChanged():
+            words = _PROFILE
         case OptedOut(channel=channel):
             words = ("event:opted_out", f"field:{channel}.")
         case Occurred(event=event):
@@ -184,7 +199,6 @@ def _delivered(source: str) -> str:
     return f"delivered:{kind}|{rest.partition('|')[0]}"
 
 
-def concerns(asked: Iterable[str], fact: Fact) -> bool:
-    """Say whether a fact may change who fulfils a condition that asks for these words."""
-    words = words_of(fact)
-    return bool(words) and any(word.startswith(words) for word in asked)
+def concerns(asked: Iterable[str], words: tuple[str, ...]) -> bool:
+    """Say whether what changes the answers to these words (words_of) may change who fulfils a condition that asks so."""
+    return any(word.startswith(words) for word in asked)

@@ -23,11 +23,12 @@ from chalicelib.kernel.facts import (
 from chalicelib.kernel.ids import Cid
 from chalicelib.orders.model import Order
 from chalicelib.reactions import react, react_to_orders
-from chalicelib.segments.membership import Standing
+from chalicelib.segments.membership import NOTES_SK, Note, Standing
 from chalicelib.segments.model import LiveState
-from tests.builders import HANAKO, MAIN, Stage
+from tests.builders import HANAKO, MAIN, TARO, Stage
 from tests.rooms.crashes import every_crash, every_intrusion
-from tests.rooms.journey import END, drain, rest
+from tests.fakes.runner import Runner
+from tests.rooms.journey import END, drain, rest, say, texts
 from tests.rooms.memory import crashes, database, inside, people
 
 VIP = {"tag": "tag_vip"}
@@ -83,8 +84,13 @@ def short(facts: list[Fact]) -> list[tuple[str, int]]:
     return [("in" if isinstance(fact, SegmentEntered) else "out", fact.cid) for fact in facts]
 
 
+def note_of(stage: Stage, cid: Cid, segment_id: str = "seg_vip") -> Note | None:
+    text = stage.world.people.collections([cid], [NOTES_SK])[cid].get(NOTES_SK, {}).get(segment_id)
+    return Note.parse(text) if text else None
+
+
 def standing(stage: Stage, cid: Cid, segment_id: str = "seg_vip") -> Standing | None:
-    note = stage.world.live_segments._notes([cid])[cid].get(segment_id)
+    note = note_of(stage, cid, segment_id)
     assert note is None or not note.is_due
     return note.standing if note else None
 
@@ -172,6 +178,35 @@ def test_what_concerns_no_live_segment_reads_nothing(stage: Stage, monkeypatch: 
     assert 0 < len(calls) <= 4
 
 
+def test_whoever_comes_in_is_written_to_until_he_goes(stage: Stage, runner: Runner) -> None:
+    """The whole way: the work queue prepares, a tag brings him in, days pass, and who leaves gets no second message."""
+    stage.template("tpl_hello", "ようこそ")
+    stage.template("tpl_again", "いかがですか")
+    cid, other = stage.friend(HANAKO), stage.friend(TARO)
+    go_live(stage)
+    nodes = {"a": say("tpl_hello", "w"), "w": rest("P3D", "b"), "b": say("tpl_again", "e"), "e": END}
+    stage.scenario("care", nodes, trigger=ENTERS, exits=[LEAVES])
+    runner.days(0.1)
+    tag(stage, cid)
+    tag(stage, other)
+    runner.days(1)
+    assert (texts(stage, HANAKO), texts(stage, TARO)) == (["ようこそ"], ["ようこそ"])
+    untag(stage, other)
+    runner.days(9)
+    assert (texts(stage, HANAKO), texts(stage, TARO)) == (["ようこそ", "いかがですか"], ["ようこそ"])
+    (one,) = stage.world.scenario_people.of(other)
+    assert one.reason == "segment_left"
+
+
+def test_what_a_scenario_writes_into_a_profile_brings_in_too(stage: Stage, told: list[Fact]) -> None:
+    live(stage, "seg_warm", {"field": "attribute.score", "from": 10})
+    cid = stage.customer("M1")
+    nodes = {"s": {"type": "action", "do": "score_add", "by": 10, "next": "e"}, "e": END}
+    stage.scenario("score", nodes, trigger={"type": "event", "event": "custom", "name": "x"})
+    react([Occurred(fact_id="f", cid=cid, at=stage.clock.now(), event="custom", name="x")], stage.world)
+    assert short(told) == [("in", cid)]
+
+
 # Deaths ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +243,7 @@ def test_what_the_dead_have_noted_is_told_by_whoever_comes_next(memory: Stage, m
     lost = memory.world.tags.add(Cid(1), "tag_vip", "a")
     noted = 0
     for number in crashes(memory, lambda: react(lost, memory.world)):
-        seen = memory.world.live_segments._notes([Cid(1)])[Cid(1)].get("seg_vip")
+        seen = note_of(memory, Cid(1))
         noted += seen is not None
         told.clear()
         untag(memory, Cid(1), "b")

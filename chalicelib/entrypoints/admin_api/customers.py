@@ -11,7 +11,9 @@ from msgspec import UNSET, UnsetType
 from chalicelib.customers.model import PROFILE_FIELDS, Customer, DeliveryChannel, clean
 from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint, instant
 from chalicelib.friends.model import Friend
+from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import InvalidError, NotFoundError
+from chalicelib.kernel.facts import ProfileChanged
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, customer_id, parse_customer_id
 from chalicelib.kernel.windows import local_date
 from chalicelib.orders.model import Line, Order, PurchaseStats
@@ -175,7 +177,13 @@ def save_customer(call: Call[CustomerBody]) -> CustomerView:
     if call.world.people.find(member_identity(values["member_no"])) is None:
         call.world.erasures.refuse(values)
     customer, _ = call.world.customers.save(values)
+    _tell_changed(call, customer)
     return _view(call, customer)
+
+
+def _tell_changed(call: Call[CustomerBody], customer: Customer) -> None:
+    now = call.world.clock.now()
+    react([ProfileChanged(fact_id=f"profile|{customer.cid}|{to_text(now)}", cid=customer.cid, at=now)], call.world)
 
 
 @endpoint("GET", "/customers/{customer_id}", scope="customers:read", summary="顧客 / One customer", response=CustomerView)
@@ -190,7 +198,9 @@ def get_customer(call: Call[None]) -> CustomerView:
 )  # fmt: skip
 def change_customer(call: Call[CustomerBody]) -> CustomerView:
     """Change a customer."""
-    return _view(call, call.world.customers.change(cid_in(call), _values(call.body)))
+    customer = call.world.customers.change(cid_in(call), _values(call.body))
+    _tell_changed(call, customer)
+    return _view(call, customer)
 
 
 class ConsentBody(Body, kw_only=True):
