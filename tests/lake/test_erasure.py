@@ -150,6 +150,8 @@ def test_he_is_known_when_somebody_brings_him_back_until_it_is_his_own_wish(stag
     # A new follow by himself makes a new person, whom carrying out the receipt again does not touch.
     anew = stage.friend(HANAKO, stage.clock.now() + timedelta(minutes=1))
     assert anew not in (cid, former)
+    stale = {"pk": person_key(cid), "sk": "FR#main", "line_user_id": HANAKO}  # by somebody who had read him before
+    stage.world.database.put_many(settings().core_table, [stale])
     hour(stage)
     assert stage.world.people.find(line_identity(MAIN, HANAKO)) == anew
     for _ in range(2):
@@ -158,6 +160,19 @@ def test_he_is_known_when_somebody_brings_him_back_until_it_is_his_own_wish(stag
     lifted = erasures.receipt(receipt.receipt_id)
     assert (lifted.lifted_by, lifted.prints, lifted.cids, lifted.reason) == ("key_2", (), receipt.cids, "本人の申し出")
     erasures.refuse({"member_no": "m-hanako"})
+
+
+def test_it_is_done_when_nobody_is_on_his_way_with_him_and_no_file_holds_him(stage: Stage) -> None:
+    early, late = stage.customer("m1"), stage.customer("m2")
+    receipt = erase(stage, early)
+    lake_keeper.handle({"kind": "fold"}, stage.world)
+    assert stage.world.erasures.carry_out(receipt.receipt_id).done_at is None
+    receipts = [receipt, erase(stage, late)]
+    stage.clock.set(stage.clock.now() + GRACE)
+    done = [stage.world.erasures.carry_out(one.receipt_id).done_at for one in receipts]
+    assert done == [stage.clock.now(), None]
+    lake_keeper.handle({"kind": "fold"}, stage.world)
+    assert stage.world.erasures.carry_out(receipts[1].receipt_id).done_at is not None
 
 
 def test_it_needs_a_reason_and_a_person(stage: Stage) -> None:
