@@ -32,7 +32,7 @@ def fill(path: str, **names: str) -> str:
         "key": "main", "key_id": "enk_none", "customer_id": "cus_0000000000", "tag_id": "tag_none", "campaign_id": "cmp_none",
         "scenario_id": "none", "ready_id": "none", "template_id": "tpl_none", "import_id": "imp_none", "queue": "events", "event_id": "none",
         "segment_id": "seg_none", "day": "2026-12-01", "channel": "email", "account": "main", "webhook_id": "none", "line_user_id": HANAKO,
-        "rehearsal_id": "reh_none", **names,
+        "rehearsal_id": "reh_none", "archive_id": "arc_none", "gone": "cus_0000000000", "receipt_id": "era_none", "source_id": "none", **names,
     }  # fmt: skip
     return path.format_map(values)
 

@@ -80,7 +80,7 @@ def erase_customer(call: Call[EraseBody]) -> ErasureView:
 
 
 @endpoint(
-    "GET", "/erasures", scope="customers:erase", summary="消去の受領証の一覧 / List receipts of erasures", response=ErasureList,
+    "GET", "/erasures", scope="customers:read", summary="消去の受領証の一覧 / List receipts of erasures", response=ErasureList,
     query=("cursor", "limit"),
 )  # fmt: skip
 def list_erasures(call: Call[None]) -> ErasureList:
@@ -90,7 +90,7 @@ def list_erasures(call: Call[None]) -> ErasureList:
 
 
 @endpoint(
-    "GET", "/erasures/{receipt_id}", scope="customers:erase", summary="消去の受領証 / The receipt of an erasure",
+    "GET", "/erasures/{receipt_id}", scope="customers:read", summary="消去の受領証 / The receipt of an erasure",
     response=ErasureView,
 )  # fmt: skip
 def get_erasure(call: Call[None]) -> ErasureView:
