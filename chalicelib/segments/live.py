@@ -5,7 +5,8 @@ heard of the segment, so that it sees whatever happened before that and everybod
 picks the segments that it may concern (membership.concerns), the person is loaded once, and where his note does not say what is
 true, it is replaced by one conditional write; then he is told of, then the note is marked. The note was read before the person, so
 that it cannot be older news than he is; and he is looked at once more after each write, so that of two who look at once the one who
-saw the past is put right. The same look is the preparation's: what it noted of him is held against him again.
+saw the past is put right. The preparation notes only those of whom nothing is noted: while it goes on, every look writes down what
+it finds, so that nobody is noted as in who has gone since the preparation read him.
 """
 
 from __future__ import annotations
@@ -154,20 +155,19 @@ class LiveSegments:
         return []
 
     def _note_all(self, cids: Sequence[Cid], watched: Watched, tell: Tell) -> None:
-        """Note that people are in of whom nothing is noted, and look at them, for they may have gone meanwhile."""
+        """Note that people are in of whom nothing is noted in this generation."""
         live, now = watched.live, self._clock.now()
         notes = self._notes(cids, [watched])
-        steps, fresh = [], []
+        steps, due = [], []
         for cid in cids:
             old = notes[cid].get(live.segment_id)
-            if old is not None and old.generation >= live.generation:
-                continue
-            fresh.append(cid)
-            if old is None or not old.is_due:  # what has still to be told is told first, by the look
+            if old is not None and old.is_due:
+                due.append(cid)  # what has still to be told of the generation before is told first
+            elif old is None or old.generation < live.generation:
                 turn = old.turn + 1 if old else 1
                 steps.append(Step(cid, live.segment_id, old, Note(live.generation, turn, Standing.IN, now)))
         self._write(steps, {cid for cid in cids if not notes[cid]})
-        self._look(fresh, [watched], {}, now, tell)
+        self._look(due, [watched], {}, now, tell)
 
     def _put(self, new: Live, old: Live | None) -> None:
         if not table.put_live(new, old):

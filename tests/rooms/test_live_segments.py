@@ -276,34 +276,49 @@ def test_the_preparation_may_die_anywhere(memory: Stage, monkeypatch: pytest.Mon
 # At the same time -----------------------------------------------------------------------------------------------------------
 
 
-def _scene(stage: Stage, prepare: Callable[[Cid], object]) -> tuple[list[Cid], Callable[[int], Cid]]:
+def _scene(stage: Stage, prepare: Callable[[Cid], object]) -> Callable[[int], Cid]:
+    """Return what gives each scene a person of its own."""
     cids: list[Cid] = []
 
-    def scene(number: int) -> Cid:
+    def of(number: int) -> Cid:
         while len(cids) <= number:
             cids.append(stage.customer(f"M{len(cids)}"))
             prepare(cids[-1])
         return cids[number]
 
-    return cids, scene
+    return of
 
 
-def test_two_facts_at_once_leave_a_note_that_is_true_and_tell_in_turn(stage: Stage, told: list[Fact]) -> None:
+def test_others_at_the_same_time_leave_a_note_that_is_true_and_tell_in_turn(stage: Stage, told: list[Fact]) -> None:
     live(stage)
-    _, of = _scene(stage, lambda cid: None)
+
+    def prepare(cid: Cid) -> None:
+        tag(stage, cid, "first")
+        untag(stage, cid, "first")
+
+    of = _scene(stage, prepare)
+
+    def others(number: int) -> Callable[[], Any]:
+        def both() -> None:
+            untag(stage, of(number), "other")
+            tag(stage, of(number), "other")
+            untag(stage, of(number), "other again")
+
+        return both
 
     def scene(number: int) -> Callable[[], Any]:
         cid = of(number)
         told.clear()
         return lambda: tag(stage, cid)
 
-    for number, _, _ in every_intrusion(scene, lambda number: lambda: untag(stage, of(number), "other")):
+    for number, _, _ in every_intrusion(scene, others):
         cid = of(number)
         is_in = "tag_vip" in stage.world.tags.of(cid)
         assert (standing(stage, cid) is Standing.IN) == is_in
         facts = sorted({(fact.at, isinstance(fact, SegmentEntered)) for fact in told})
         assert [came for _, came in facts] == [index % 2 == 0 for index in range(len(facts))]
         assert (len(facts) % 2 == 1) == is_in
+        assert len({(fact.fact_id, fact.at) for fact in told}) == len({fact.fact_id for fact in told}) == len(facts)
 
 
 def test_a_fact_during_the_preparation_is_neither_lost_nor_told_twice(stage: Stage, told: list[Fact]) -> None:
