@@ -300,6 +300,7 @@ def test_others_at_the_same_time_leave_a_note_that_is_true_and_tell_in_turn(stag
 
     def others(number: int) -> Callable[[], Any]:
         def both() -> None:
+            stage.clock.advance(seconds=1)
             untag(stage, of(number), "other")
             tag(stage, of(number), "other")
             untag(stage, of(number), "other again")
