@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -11,18 +12,21 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import app as _app  # noqa: F401 - declares every endpoint
+from chalicelib.entrypoints import lake_keeper
 from chalicelib.entrypoints.admin_api.framework import ENDPOINTS, Endpoint
 from chalicelib.entrypoints.admin_api.openapi import document
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.entrypoints.workers import do
 from chalicelib.kernel.errors import PermanentError, QuotaExceededError, TemporaryError
 from chalicelib.kernel.ids import Cid, customer_id
+from chalicelib.lake.service import Lake
 from chalicelib.ports.line import Quota
 from chalicelib.ports.queues import DeadLetter
 from chalicelib.staff.model import SCOPES
 from tests.builders import HANAKO, Stage
 from tests.doors.conftest import Knock
 from tests.fakes.outside import FakeQueue
+from tests.lake.base_files import put_lake
 
 NAMES = {found.handler.__name__: found for found in ENDPOINTS}
 
@@ -480,7 +484,7 @@ class Tour:
         return answer.json_body
 
 
-def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock) -> None:
+def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock, tmp_path: Path) -> None:
     tour = Tour(stage, knock)
     stage.friend()
     stage.world.__dict__["dead_letters"] = lambda _: FakeQueue([("body", {"account": "main"})])
@@ -608,7 +612,71 @@ def test_every_endpoint_answers_as_the_document_says(stage: Stage, knock: Knock)
     stage.files.put("postal/2026-12-01/b.pdf", b"", "application/pdf")
     assert len(tour("list_letters")["items"]) == 1
     parked(stage, tour)
+    asked_of_many(stage, tour, cus)
+    joined(tour, cus)
+    outside(tour)
+    archived(stage, tour)
+    erased(stage, tour, tmp_path)
     assert tour.called == set(NAMES)
+
+
+def asked_of_many(stage: Stage, tour: Tour, cus: str) -> None:
+    put_lake(stage.files, {"customer": [{"cid": int(cus.removeprefix("cus_")), "gender": "female", "count": 1, "total_yen": 1980}]})
+    tour("save_segment", {"name": "女性", "condition": {"field": "profile.gender", "is": "female"}}, segment_id="seg_women")
+    assert tour("reach_people", {"condition": {"segment": "seg_women"}})["count"] == 1
+    tour("overlap_segments", {"segments": ["seg_women"]})
+    tour("segment_sizes", segment_id="seg_women")
+    assert [one["segment_id"] for one in tour("segments_of_customer", customer_id=cus)["items"]] == ["seg_women"]
+    tour("set_live", {"live": True}, segment_id="seg_women")
+    tour("get_live", segment_id="seg_women")
+    bounds = tour("get_bounds")
+    assert tour("set_bounds", bounds) == bounds
+    assert tour("get_rfm")["count"] == 1
+    tour("get_lake")
+    tour("rebuild_lake")
+
+
+def joined(tour: Tour, cus: str) -> None:
+    twin = tour("save_customer", {"member_no": "M2", "name": "山田 花子", "email": "h@example.com"})["customer_id"]
+    assert {tour("list_duplicates")["items"][0][side] for side in ("first", "second")} == {cus, twin}
+    tour("deny_duplicate", {"first": cus, "second": twin})
+    tour("merge_customers", {"kept": cus, "gone": twin})
+    tour("list_merges", customer_id=cus)
+    tour("undo_merge", customer_id=cus, gone=twin)
+    assert tour("set_crossing", {"crosses_accounts": True}) == tour("get_crossing")
+
+
+def outside(tour: Tour) -> None:
+    tour("put_source", {"name": "EC", "kind": "enishi"}, source_id="ec")
+    tour("list_sources")
+    tour("get_source", source_id="ec")
+    tour("renew_secret", source_id="ec")
+    tour("delete_source", source_id="ec")
+    assert tour("set_site", {"origins": ["https://shop.example"]}) == tour("get_site")
+
+
+def archived(stage: Stage, tour: Tour) -> None:
+    archive = tour("order_archive")["archive_id"]
+    stage.work.messages.clear()
+    tour("list_archives")
+    tour("get_archive", archive_id=archive)
+    upload = tour("create_archive_import")["archive_id"]
+    stage.files.put(f"archives/{upload}/upload.zip", b"PK", "application/zip")
+    tour("start_archive_import", archive_id=upload)
+
+
+def erased(stage: Stage, tour: Tour, folder: Path) -> None:
+    cus = tour("save_customer", {"member_no": "M7", "name": "消す人"})["customer_id"]
+    stage.files.delete(["lake/manifest.json"])  # made by hand, it cannot be folded
+    stage.world.__dict__["lake"] = Lake(stage.world.database, stage.files, stage.clock, folder)
+    receipt = tour("erase_customer", {"reason": "本人の申し出"}, customer_id=cus)["receipt_id"]
+    tour("list_erasures")
+    tour("get_erasure", receipt_id=receipt)
+    for _ in range(2):  # at once, and an hour later, when nobody is on his way with him any more and the lake has been folded
+        enqueue(do({"op": "erasure", "receipt_id": receipt}, stage.world), stage.world)
+        lake_keeper.handle({"kind": "fold"}, stage.world)
+        stage.clock.set(stage.clock.now() + timedelta(hours=1))
+    tour("lift_erasure", receipt_id=receipt)
 
 
 def link(stage: Stage, cus: str) -> None:
