@@ -178,6 +178,8 @@ class Archives:
 
     def _assemble(self, archive_id: str) -> list[Step]:
         entries, lost, keys = [], list[str](), self._made(archive_id)
+        if len(keys) != len(self._plan):
+            return []  # somebody else has put it together meanwhile, and taken the parts away
         with TemporaryDirectory() as folder:
             path, piece = Path(folder) / "archive.zip", Path(folder) / "part"
             # Stored, for its parts are packed already: so a reader may take any of them by its place in the file.

@@ -170,6 +170,10 @@ class Duplicates:
             accounts=tuple(sorted(friend.account for friend in theirs)),
         )  # fmt: skip
         self._database.execute([Statement.insert(settings().core_table, _item(merge))])
+        if self._merge_of(gone, kept):  # somebody has decided the opposite at this moment: both would be part of each other
+            text = f'DELETE FROM "{settings().core_table}" WHERE pk=? AND sk=? AND "at"=?'
+            self._database.execute([Statement(text, (person_key(kept), _item(merge)["sk"], merge.at))])
+            raise ConflictError("merge.one_already")
         return self._merge_of(kept, gone) or merge  # of two at once the first decides
 
     def _friends_of(self, cid: Cid) -> list[Friend]:

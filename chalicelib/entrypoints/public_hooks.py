@@ -100,7 +100,7 @@ def _decoded(body: bytes, kind: Any) -> Any:
     except msgspec.ValidationError as wrong:
         sentence, _, path = str(wrong).partition(" - at ")
         raise InvalidError("api.body_malformed", path=path.strip("`") or "$", problem=sentence) from wrong
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as wrong:
         raise InvalidError("api.not_json") from wrong
 
 

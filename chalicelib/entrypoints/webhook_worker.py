@@ -121,7 +121,7 @@ def _visit(visit: Mapping[str, Any], here: World) -> None:
     facts: list[Fact]
     try:
         if visit["purpose"] == SITE:
-            facts = [*here.tracking.visited(visit["token"], visit["page"], visit["agent"], at)]
+            facts = [*here.tracking.visited(visit["token"], visit["page"], visit["agent"], at, here.people.is_there)]
         elif visit["purpose"] == CLICK:
             facts = here.tracking.clicked(visit["token"], visit["method"], visit["agent"], at, visit["visit_id"])
         else:

@@ -107,14 +107,16 @@ def _roll_ups(here: World) -> list[Step]:
 
 def _enter(step: Mapping[str, Any], here: World) -> list[Step]:
     scenario_id, at = step["scenario_id"], _instant(step["at"])
+    head = here.scenarios.get(scenario_id)
     if step["part"] == 0:
-        here.scenarios.arm(here.scenarios.get(scenario_id))
-    part = here.entries.by_schedule(scenario_id, at, step["part"])
+        here.scenarios.arm(head)
+    version = step.get("version", head.version)
+    part = here.entries.by_schedule(scenario_id, at, step["part"], version)
     if part is None:
         return []
     if part == step["part"]:
-        return [{**step, "delay_seconds": WAIT_SECONDS}]
-    return [{"op": step["op"], "scenario_id": scenario_id, "at": step["at"], "part": part}]
+        return [{**step, "version": version, "delay_seconds": WAIT_SECONDS}]
+    return [{"op": step["op"], "scenario_id": scenario_id, "at": step["at"], "part": part, "version": version}]
 
 
 def _follow(facts: list[Fact], here: World) -> None:

@@ -74,7 +74,8 @@ class Questions:
             raise TemporaryError("the files of the lake cannot be read") from error
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        with self._reader.lake(_tables(question)) as lake:
+        # Marks have vouched for the manifest of this moment, not for one of two seconds ago.
+        with self._reader.lake(_tables(question), newest=question["op"] == "audience") as lake:
             if lake is None:
                 return {"as_of": None, "generation": None}
             # Conditions of thousands of parts can be written that no machine answers (segments/expression.py takes two thousand).

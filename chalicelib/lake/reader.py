@@ -64,10 +64,15 @@ class Reader:
         self._lake: Lake | None = None
 
     @contextmanager
-    def lake(self, tables: Iterable[str] = BASE) -> Iterator[Lake | None]:
-        """Give the newest lake with these tables, None while there is none. Raises TemporaryError when files cannot be had."""
+    def lake(self, tables: Iterable[str] = BASE, *, newest: bool = False) -> Iterator[Lake | None]:
+        """Give the lake with these tables, None while there is none. Raises TemporaryError when files cannot be had.
+
+        newest: not even one that was looked at two seconds ago will do.
+        """
         wanted = list(tables)
         with self._lock:
+            if newest:
+                self._looked_at = float("-inf")
             for _ in range(_TRIES):
                 if self._monotonic() - self._looked_at >= _FRESH_SECONDS:
                     self._refresh()

@@ -200,15 +200,16 @@ class Entries:
             self._cohorts.enter(items, target, now)
             self._cohorts.start(target, now)
 
-    def by_schedule(self, scenario_id: str, at: datetime, part: int = 0) -> int | None:
+    def by_schedule(self, scenario_id: str, at: datetime, part: int = 0, number: int = 0) -> int | None:
         """Enroll one part of those whom the schedule looks for at an instant; return the next part, None at the end.
 
-        The same part: the lake has not come so far, try again soon. The cohort starts when everybody is in.
+        The same part: the lake has not come so far, try again soon. The cohort starts when everybody is in. number: of the
+        version with which the look began; a version that is published meanwhile looks for people the next time.
         """
         head = table.head(scenario_id)
         if head is None or head.state is not ScenarioState.ACTIVE:
             return None
-        version = self._engine.version(scenario_id, head.version)
+        version = self._engine.version(scenario_id, number or head.version)
         condition = audience_of(version.graph)
         if condition is None:
             return None
@@ -222,7 +223,7 @@ class Entries:
         roster = Roster(self._files, version.scenario_id, at, part, plan.parts) if _only_those_who_enter(version.graph) else None
         batch: dict[Cid, Sequence[Cid]] = {}
         for person in self._candidates.find(plan, wanted, part):
-            if roster is not None and not roster.saw(person.cid):
+            if roster is not None and not roster.saw(person.cid, person.customer.aliases):
                 continue
             batch[person.cid] = person.customer.aliases
             if len(batch) == _BATCH:

@@ -34,13 +34,20 @@ class Roster:
         self._before = union.to_bytes(length, "little")
         self._here = bytearray()
 
-    def saw(self, cid: Cid) -> bool:
-        """Note that a person fulfils the condition; return whether he did not at the look before, if there was one."""
+    def saw(self, cid: Cid, aliases: Iterable[Cid] = ()) -> bool:
+        """Note that a person fulfils the condition; return whether he did not at the look before, if there was one.
+
+        aliases: numbers that he had before a link or a merge; whoever fulfilled it under one of them has not come in now.
+        """
         place, bit = cid >> 3, 1 << (cid & 7)
         if place >= len(self._here):
             self._here.extend(bytes(max(place + 1 - len(self._here), len(self._here))))
         self._here[place] |= bit
-        return not self._is_first and (place >= len(self._before) or not self._before[place] & bit)
+        return not self._is_first and not any(self._was_there(number) for number in (cid, *aliases))
+
+    def _was_there(self, cid: Cid) -> bool:
+        place = cid >> 3
+        return place < len(self._before) and bool(self._before[place] & 1 << (cid & 7))
 
     def keep(self) -> None:
         """Keep who was seen; the same when repeated."""
@@ -49,13 +56,13 @@ class Roster:
 
 def _latest(keys: Iterable[str], here: str) -> tuple[str, int]:
     """Return the latest complete look before this one, and of how many parts it was; "" and 0 when there was none."""
-    latest = ("", 0)
+    found: dict[tuple[str, int], set[int]] = {}
     for key in keys:
         _, _, look, name = key.split("/")
         part, _, parts = name.partition("-")
-        if look < here and int(part) + 1 == int(parts):
-            latest = max(latest, (look, int(parts)))
-    return latest
+        if look < here:
+            found.setdefault((look, int(parts)), set()).add(int(part))
+    return max((each for each, parts in found.items() if len(parts) == each[1]), default=("", 0))
 
 
 def _read(files: Files, key: str) -> bytes:

@@ -86,15 +86,16 @@ class Candidates:
 
     def plan(self, wanted: Wanted, part: int, now: datetime) -> Plan | None:
         """Return how to look for people, from the first part on the same; None while the lake has not come so far."""
-        tables = Plan(wanted.audience_id, PARTS, from_lake=False)
-        decided = self._decided(wanted.audience_id)
+        decided, tag = self._decided(wanted.audience_id)
         if decided is None:
-            # Decided at the first part or not at all: a company may have become large since.
-            if part > 0 or not self._asking.prefers_the_lake():
-                return tables
-            self._marks.ask(now)
-            self._decide(wanted.audience_id, {"asked_at": to_text(now)}, first=True)
-            return None
+            if part > 0:
+                return Plan(wanted.audience_id, PARTS, from_lake=False)
+            # Decided once: a company may become large, or the lake come, while its parts are looked through.
+            if self._asking.prefers_the_lake():
+                self._marks.ask(now)
+                self._decide(wanted.audience_id, {"asked_at": to_text(now)}, "")
+                return None
+            decided = self._decide(wanted.audience_id, {"parts": PARTS, "from_lake": False}, "")
         if "parts" not in decided:
             asked_at = from_text(decided["asked_at"])
             is_there = self._marks.reached(asked_at)
@@ -106,7 +107,9 @@ class Candidates:
                 decided |= {"parts": PARTS, "from_lake": False}
             else:
                 return None
-            self._decide(wanted.audience_id, decided)
+            decided = self._decide(wanted.audience_id, decided, tag)
+            if "parts" not in decided:
+                return None
         return Plan(wanted.audience_id, decided["parts"], decided["from_lake"])
 
     def find(self, plan: Plan, wanted: Wanted, part: int) -> Iterator[Person]:
@@ -152,17 +155,17 @@ class Candidates:
         question = {"op": "members", "audience_id": audience_id, "after": cid - 1, "most": 1}
         return bool(self._analyst.ask(question)["cids"] == [cid])
 
-    def _decided(self, audience_id: str) -> dict[str, Any] | None:
-        content = self._files.get(_key(audience_id))
+    def _decided(self, audience_id: str) -> tuple[dict[str, Any] | None, str]:
+        content, tag = self._files.get_tagged(_key(audience_id)) or (b"", "")
         decided: dict[str, Any] | None = json.loads(content) if content else None
-        return decided
+        return decided, tag
 
-    def _decide(self, audience_id: str, decided: dict[str, Any], *, first: bool = False) -> None:
+    def _decide(self, audience_id: str, decided: dict[str, Any], tag: str) -> dict[str, Any]:
+        """Keep a decision in the place of the one that was read; return the one that stands: of two at once the first."""
         content = json.dumps(decided, sort_keys=True).encode()
-        if first:
-            self._files.put_if(_key(audience_id), content, _JSON, "")  # two at once: the first asks for marks, both wait
-        else:
-            self._files.put(_key(audience_id), content, _JSON)
+        if self._files.put_if(_key(audience_id), content, _JSON, tag) is not None:
+            return decided
+        return self._decided(audience_id)[0] or decided
 
 
 def _key(audience_id: str) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from enum import StrEnum
 from typing import Any
 
@@ -247,6 +247,6 @@ def _yen(value: Any) -> int:
         number = Decimal(str(value)) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
         if number is not None and number.is_finite() and abs(number) <= _MOST_YEN and number == number.to_integral_value():
             return int(number)
-    except InvalidOperation:
+    except DecimalException:
         pass
     raise InvalidError("order.amount_malformed", field="amount_yen")

@@ -146,9 +146,10 @@ class Tracking:
         origin = self.origin(OPEN, token)
         return [EmailOpened(fact_id=visit_id, cid=origin.cid, at=at, source=origin.source)]
 
-    def visited(self, token: str, page: str, user_agent: str, at: datetime) -> list[Occurred]:
+    def visited(self, token: str, page: str, user_agent: str, at: datetime, is_there: Callable[[Cid], bool]) -> list[Occurred]:
         """Return the fact that a person looked at a page of a site, nothing where it was a machine or his token is too old.
 
+        is_there: whether somebody still has this number; of who was erased not even a row is written.
         Several pages within five seconds are one visit, the first; so a visit that is told again is the same.
         """
         import crawleruseragents
@@ -161,7 +162,7 @@ class Tracking:
         slot = int(at.timestamp()) // _PAGE_SECONDS
         data = {name: text for name, text in (("link", origin.link_id), ("source", origin.source)) if text}
         fact = Occurred(fact_id=f"visited|site|{origin.cid}|{slot}", cid=origin.cid, at=at, event="visited", name=page, data=data)
-        return self.keep_occurrences([fact])
+        return self.keep_occurrences([fact]) if is_there(fact.cid) else []
 
     def sites(self) -> frozenset[str]:
         """Return the origins whose pages may carry the site script; a change is seen half a minute later."""

@@ -168,6 +168,7 @@ def test_shopify_gets_200_for_what_we_cannot_take(knock: Knock) -> None:
     assert codes(shopify(knock, {**SHOPIFY, "customer": None})) == ["customer.member_no_missing"]
     assert codes(shopify(knock, {**SHOPIFY, "currency": "USD"})) == ["source.currency_unknown"]
     assert codes(shopify(knock, {**SHOPIFY, "total_price": "19.80"})) == ["order.amount_malformed"]
+    assert codes(shopify(knock, {**SHOPIFY, "total_price": "1e9999999"})) == ["order.amount_malformed"]
     assert codes(shopify(knock, SHOPIFY, topic="products/create")) == []
     assert codes(shopify(knock, SHOPIFY, X_Shopify_Test="true")) == []
     is_problem(shopify(knock, SHOPIFY, secret="other"), 401, "source.signature_refused")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,8 +12,9 @@ import pytest
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.entrypoints import workers
 from chalicelib.entrypoints.steps import enqueue
-from chalicelib.kernel.ids import LineUserId
+from chalicelib.kernel.ids import Cid, LineUserId
 from chalicelib.lake.reader import Lake
+from chalicelib.scenarios.roster import Roster
 from chalicelib.segments.candidates import PARTS, Candidates, Plan, Wanted
 from tests.builders import MAIN, Stage, make_stage
 from tests.lake.base_files import put_lake
@@ -168,7 +169,7 @@ def test_a_scenario_waits_for_the_lake_and_brings_in_whoever_it_names(stage: Sta
     stage.scenario("daily", nodes, trigger=trigger)
     step = {"op": "scenario_entry", "scenario_id": "daily", "at": "2026-11-23T01:00:00.000Z", "part": 0}
     (again,) = workers.do(step, stage.world)
-    assert again == {**step, "delay_seconds": 10}
+    assert again == {**step, "version": 1, "delay_seconds": 10}
     marks.come = True
     parts = []
     while steps := workers.do(again, stage.world):
@@ -176,3 +177,46 @@ def test_a_scenario_waits_for_the_lake_and_brings_in_whoever_it_names(stage: Sta
         parts.append(again["part"])
         assert "delay_seconds" not in again
     assert parts == [1, 2, 3]
+
+
+def test_of_two_who_decide_at_once_the_first_decides_for_all_parts(stage: Stage, marks: FakeMarks) -> None:
+    candidates, now = stage.world.candidates, stage.clock.now()
+    marks.come = True
+    assert candidates.plan(wanted(stage), 0, now) is None
+    slow = candidates._decided("cmp_1")
+    plan = candidates.plan(wanted(stage), 0, now)
+    assert plan is not None and plan.from_lake
+    late = candidates._decide("cmp_1", {"parts": PARTS, "from_lake": False}, slow[1])
+    assert late["from_lake"] and candidates.plan(wanted(stage), 1, now) == plan
+
+
+def test_an_audience_is_taken_from_no_older_lake_than_the_marks_have_seen(stage: Stage, marks: FakeMarks) -> None:
+    candidates, now = stage.world.candidates, stage.clock.now()
+    reader = stage.world.questions._reader
+    reader._monotonic = lambda: 0.0  # no time passes: whoever asked a moment ago has read an older manifest
+    assert candidates.plan(wanted(stage), 0, now) is None
+    late = stage.friend(LineUserId("U" + "f" * 32))
+    cids = [*range(1, 10), int(late)]
+    put_lake(stage.files, {"customer": [person(cid) for cid in cids], "friend": [friend(cid) for cid in cids]})
+    marks.come = True
+    plan = candidates.plan(wanted(stage), 0, now)
+    assert found(candidates, plan, wanted(stage)) == cids
+
+
+def test_a_look_that_lacks_a_part_is_none_and_who_was_linked_has_not_come_in(stage: Stage) -> None:
+    def look(day: int, parts: dict[int, list[int]], of: int) -> None:
+        for part, cids in parts.items():
+            roster = Roster(stage.files, "x", datetime(2026, 12, day, tzinfo=UTC), part, of)
+            for cid in cids:
+                roster.saw(Cid(cid))
+            roster.keep()
+
+    look(1, {0: [7], 1: [8]}, 2)
+    look(2, {1: [9]}, 2)  # its first part is missing
+    today = Roster(stage.files, "x", datetime(2026, 12, 3, tzinfo=UTC), 0, 1)
+    assert [today.saw(Cid(7)), today.saw(Cid(9)), today.saw(Cid(20), [Cid(8)]), today.saw(Cid(21), [Cid(22)])] == [
+        False,
+        True,
+        False,
+        True,
+    ]

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.duplicates.model import Confidence, Reason, pairs, plain_kana
-from chalicelib.duplicates.service import Duplicates
+from chalicelib.duplicates.model import Confidence, Merge, Reason, pairs, plain_kana
+from chalicelib.duplicates.service import Duplicates, _item
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.lake.audiences import Audiences
 from chalicelib.lake.questions import Questions
 from chalicelib.lake.reader import Reader
 from chalicelib.orders.model import Order
+from chalicelib.ports.database import Statement
 from chalicelib.reactions import react
+from chalicelib.settings import settings
 from tests.builders import HANAKO, MAIN, TARO, Stage
 from tests.lake.base_files import put_lake
 from tests.rooms.journey import END, rest
@@ -240,3 +242,20 @@ def test_who_is_nobody_or_one_already_is_refused(stage: Stage) -> None:
     merge(stage, kept, gone)
     with pytest.raises(ConflictError, match="one_already"):
         merge(stage, gone, kept)
+
+
+def test_two_who_decide_the_opposite_at_once_make_nobody_part_of_himself(stage: Stage, house: Duplicates) -> None:
+    one, other = stage.customer("M1", name="山田 花子"), stage.customer("M2", name="山田 花子")
+    merge_of, looks = house._merge_of, iter(range(10))
+
+    def meanwhile(kept: Cid, gone: Cid) -> Merge | None:
+        if next(looks) == 1:  # the decision is written, and somebody else has written the opposite
+            opposite = _item(Merge(other, one, "2026-12-01T00:00:00.000Z", "staff"))
+            stage.world.database.execute([Statement.insert(settings().core_table, opposite)])
+        return merge_of(kept, gone)
+
+    house._merge_of = meanwhile  # type: ignore[method-assign]
+    with pytest.raises(ConflictError, match="one_already"):
+        house.merge(one, other, "staff")
+    assert merge_of(one, other) is None
+    assert all(not customer.merged_into for customer in stage.world.customers.load([one, other]).values())
