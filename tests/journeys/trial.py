@@ -65,7 +65,7 @@ HABITS = Habits(
     quiet_hours=(23, 7),
 )
 FAULTS = Faults(
-    deaths={"app.app": 0.0006, "app.webhook_worker": 0.0003, "app.work_worker": 0.01, "app.scenario_steps": 0.001}
+    deaths={"app.app": 0.004, "app.webhook_worker": 0.0003, "app.work_worker": 0.01, "app.scenario_steps": 0.001}
     | {"app.ticks": 0.02, "app.feedback": 0.04},
     most_deaths=2,
     shares={"dynamodb.throttled": 0.002, "dynamodb.partly": 0.03, "dynamodb.failed": 0.0001, "dynamodb.answer_lost": 0.0001}
