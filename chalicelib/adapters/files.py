@@ -30,15 +30,8 @@ class S3Files:
 
     def get(self, key: str) -> bytes | None:
         """Return a file's content; see the port."""
-        with translated("GetObject"):
-            try:
-                answer = client("s3").get_object(Bucket=self._bucket, Key=key)
-            except ClientError as error:
-                if code_of(error) in _MISSING:
-                    return None
-                raise
-            content: bytes = answer["Body"].read()
-        return content
+        found = self.get_tagged(key)
+        return found[0] if found else None
 
     def put_if(self, key: str, content: bytes, content_type: str, tag: str) -> str | None:
         """Write a file in the place of a known one; see the port."""

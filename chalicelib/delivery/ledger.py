@@ -7,7 +7,7 @@ Rows are claimed in place; `SND#{batch}` / number is a frozen batch; `CALL#{key}
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,6 +71,11 @@ class Ledger:
             for row, (claim, note) in zip(rows, notes, strict=True)
         ]
         return [outcome is None for outcome in self._database.execute(statements)]
+
+    def notes(self, keys: Iterable[tuple[str, str]], visit: str) -> dict[tuple[str, str], tuple[Cid, str]]:
+        """Return for those rows that there are whose they are, and what was done with them at a visit; "" nothing yet."""
+        found = self._database.get_many(settings().engine_table, keys)
+        return {key: (Cid(item["cid"]), item["path"].get(visit, "")) for key, item in found.items()}
 
     def batches(self, batch_id: str) -> list[Batch]:
         """Return the frozen batches of a page in order, strongly consistent."""

@@ -122,6 +122,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "not_a_friend": ("友だちではないため", "not a friend of the LINE account"),
     "blocked": ("ブロックされているため", "the person has blocked the LINE account"),
     "outside_window": ("配信時間外のため送りませんでした", "outside the delivery hours"),
+    "merged": ("同じ人の別の番号に送るため", "the same person gets it under another number of his"),
     "paused": ("配信が一時停止中のため", "sending was paused"),
 }
 

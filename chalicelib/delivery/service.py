@@ -27,6 +27,7 @@ from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import EnishiError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.observability import count, gauge, warning
+from chalicelib.people.model import audience_key
 from chalicelib.ports.line import Quota
 from chalicelib.segments.model import Person
 from chalicelib.segments.service import Segments
@@ -90,7 +91,9 @@ class Delivery:
         report = Report()
         sends: list[Row] = []
         by_account: Counter[AccountKey] = Counter()
-        skips: list[tuple[Row, str]] = []
+        twins = self._twins(job, rows, people)
+        skips: list[tuple[Row, str]] = [(row, "merged") for row in rows if row.cid in twins]
+        rows = [row for row in rows if row.cid not in twins]
         for row, decision in zip(rows, self._caps.decide(job, rows, people, now), strict=True):
             match decision:
                 case Send(account):
@@ -110,6 +113,23 @@ class Delivery:
         noted = self._ledger.skip([row for row, _ in skips], job.cohort, job.visit, [why for _, why in skips])
         report.skipped = [skip for skip, ours in zip(skips, noted, strict=True) if ours]
         return report
+
+    def _twins(self, job: Job, rows: Sequence[Row], people: dict[Cid, Person]) -> set[Cid]:
+        """Return whoever gets a campaign under another number that he has: linked or merged since his audience was frozen.
+
+        Of two rows that still wait the smaller number's sends; a row that was left out, before he was a friend say, does not.
+        """
+        kind, _, rest = job.source.partition("|")
+        campaign_id = rest.partition("|")[0]
+        others = {
+            audience_key(campaign_id, number): row.cid
+            for row in rows
+            if kind == "cmp" and (customer := people[row.cid].customer).aliases
+            for number in (customer.cid, *customer.aliases)
+            if number != row.cid
+        }
+        noted = self._ledger.notes(others, job.visit) if others else {}
+        return {others[key] for key, (cid, note) in noted.items() if note == "sent" or (not note and cid < others[key])}
 
     def _finish(self, job: Job, claimed: Sequence[Row], people: dict[Cid, Person]) -> list[Batch]:
         """Freeze and send until everybody claimed is in a batch; return the batches as they then are."""

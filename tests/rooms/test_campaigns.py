@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import chalicelib.campaigns.service as campaigns_module
+from chalicelib.campaigns import table
 from chalicelib.campaigns.model import CampaignState
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Cap, Limits
@@ -17,8 +18,9 @@ from chalicelib.entrypoints import workers
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.errors import ConflictError, QuotaExceededError, TemporaryError
 from chalicelib.kernel.ids import Cid
+from chalicelib.people.model import AUDIENCE_SHARDS
 from chalicelib.settings import settings
-from tests.builders import Stage
+from tests.builders import HANAKO, MAIN, Stage
 from tests.fakes.runner import Runner
 
 NOON = datetime(2026, 12, 1, 3, 0, tzinfo=UTC)
@@ -72,6 +74,29 @@ def test_a_campaign_to_a_tag_reaches_those_who_carry_it(stage: Stage, runner: Ru
     runner.days(0.01)
     assert received(stage) == {f"U{cid:032x}": 1 for cid in cids[:3]}
     assert state(stage, campaign_id) is CampaignState.SENT
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_who_is_linked_after_the_audience_was_frozen_gets_it_once(stage: Stage, runner: Runner, first: bool) -> None:
+    """first: whether the member's row, under which he was no friend yet, was looked at before the link."""
+    friend = stage.friend()
+    member = stage.customer("M1")
+    made = stage.world.campaigns.create("news", DeliveryChannel.LINE, "tpl_news", EVERYBODY)
+    campaigns = stage.world.campaigns
+    _, steps = campaigns.schedule(made.campaign_id, None)
+    while steps[0]["op"] != "campaign_page":
+        steps = workers.do(steps[0], stage.world)
+    table.freeze(stage.world.database, campaigns.get(made.campaign_id), [member])  # as a part does that comes to him after the link
+    shards = {cid: cid % AUDIENCE_SHARDS for cid in (friend, member)}
+    if first:
+        campaigns.send_page(made.campaign_id, shards[member], "")
+    found = stage.world.friends.get(MAIN, HANAKO)
+    stage.world.people.mark_merged(friend, member)
+    stage.world.friends.move(found, member)
+    for step in reversed(steps) if shards[friend] < shards[member] else steps:
+        workers.do(step, stage.world)
+        workers.do(step, stage.world)
+    assert received(stage) == {HANAKO: 1}
 
 
 def test_a_scheduled_campaign_leaves_at_its_time_and_not_before(stage: Stage, runner: Runner) -> None:
