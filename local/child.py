@@ -97,13 +97,15 @@ class Child:
 def wait_until_alive(child: Child, is_ready: ReadyTest, timeout_seconds: float) -> None:
     """Wait until `is_ready()`. Raises LocalError with the child's last words when it dies or the time is over."""
     deadline = time.monotonic() + timeout_seconds
-    while not is_ready():
-        if not child.is_alive():
+    while True:
+        if not child.is_alive():  # asked first: whoever else answers there is not our child
             raise LocalError(f"{child.name} が起動できませんでした / did not start: {child.last_words()} ({child.log})")
         if time.monotonic() > deadline:
             raise LocalError(
                 f"{child.name} が {timeout_seconds:.0f} 秒以内に応答しません / did not answer in time: see {child.log}"
             )
+        if is_ready():
+            return
         time.sleep(0.03)
 
 

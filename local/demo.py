@@ -162,16 +162,18 @@ class Demo:
 
     def _until_taken(self, order: dict[str, Any]) -> None:
         """Send an order as a till does: again, until somebody answers; it counts once all the same."""
+        refused = ""
         for _ in range(60):
             try:
                 self.api.post("/orders", order)
             except ApiError as error:
                 if error.status < 500:
                     raise
+                refused = str(error)
                 time.sleep(0.5)
             else:
                 return
-        raise LocalError("注文を受け取ってもらえません / nobody takes an order")
+        raise LocalError(f"注文を受け取ってもらえません / nobody takes an order: {refused} / {self.stack.last_words()}")
 
     # How people react -------------------------------------------------------------------------------------------------------
 

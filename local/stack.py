@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import shutil
 import socket
 import tempfile
@@ -36,6 +37,8 @@ REGION = "ap-northeast-1"
 API_ID = "enishi"
 _BUNDLES = ROOT / ".local" / "bundles"
 _KEPT_BUNDLES = 3
+_OUR_PORTS = (20000, 32768)
+_MOST_TRIES = 500
 _START_SECONDS = 60.0
 # Real seconds: nobody wants to wait six minutes for what a killed worker had in its hands (the template's default is AWS's).
 _VISIBILITY_SECONDS = "20"
@@ -51,12 +54,22 @@ class Ports:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens on now."""
+    """Return ports that nobody listens on now.
+
+    Below 32768, from where systems take the ports of outgoing connections and of servers that let them choose: a process
+    that is killed and started again finds its port as it left it, however busy the machine is meanwhile.
+    """
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        for port in random.SystemRandom().sample(range(*_OUR_PORTS), _MOST_TRIES):
+            try:
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+            if len(found) == number:
+                return found
+    raise LocalError(f"空いているポートがありません / no free port from {_OUR_PORTS[0]} to {_OUR_PORTS[1]}.")
 
 
 def require_free(port: int, what: str, variable: str = "") -> None:
@@ -170,6 +183,10 @@ class LocalStack:
         self._host.stop()
         self._host = self._new_host()
         self._start_host()
+
+    def last_words(self) -> str:
+        """Return whether the functions' process runs and what it said last, for an error message."""
+        return f"{self._host.name}: {'alive' if self._host.is_alive() else 'dead'}: {self._host.last_words()}"
 
     def is_alive(self) -> bool:
         """Say whether both processes run."""

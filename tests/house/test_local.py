@@ -278,6 +278,13 @@ def test_a_busy_port_is_one_sentence_that_says_what_to_do() -> None:
     require_free(free_ports(1)[0], "MiniStack")
 
 
+def test_a_port_of_ours_is_never_given_to_an_outgoing_connection_while_its_process_starts_again() -> None:
+    found = free_ports(20)
+    assert len(set(found)) == 20
+    # Linux gives 32768 and above, macOS and IANA 49152 and above.
+    assert all(1024 < number < 32768 for number in found)
+
+
 def test_a_port_must_be_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENISHI_AWS_PORT", "8x")
     with pytest.raises(LocalError, match="ENISHI_AWS_PORT"):
