@@ -222,6 +222,11 @@ def test_every_alarm_reads_a_metric_that_is_counted_under_its_name(template: dic
         assert each["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
 
 
+def test_what_needs_somebody_is_told_to_somebody(template: dict[str, Any]) -> None:
+    told = {each["MetricName"] for each in resources(template, "AWS::CloudWatch::Alarm").values()}
+    assert {"CohortsHeld", "DeliveryUnknown", "LakeTooLate", "SegmentsUnsettled"} <= told
+
+
 def test_the_metrics_are_counted_in_the_namespace_that_alarms_read(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
