@@ -41,7 +41,8 @@ from chalicelib.segments.service import Segments
 from chalicelib.settings import settings
 
 _REMEMBER_SECONDS = 5.0
-_HEARD_SECONDS = 15  # after which every process has looked again, by far
+# After so long every process goes by what is live and by the bounds of RFM as they are: it remembers those for half a minute.
+_HEARD_SECONDS = 40
 _BATCH = 100
 _TRIES = 12
 Tell = Callable[[list[Fact]], None]
@@ -99,7 +100,7 @@ class LiveSegments:
 
         Raises NotFoundError(`segment.unknown`), InvalidError(`condition.*`), ConflictError(`segment.changed_meanwhile`).
         """
-        meaning = _meaning(self._segments.read(self._segments.saved(segment_id).condition))
+        meaning = _meaning(self._segments.read(self._segments.saved(segment_id).condition, anew=True))
         old = table.live(segment_id)
         if old is not None and old.state is not LiveState.OFF and old.meaning == meaning:
             return old, [_prepare(old)] if old.state is LiveState.PREPARING else []
@@ -136,7 +137,7 @@ class LiveSegments:
         if live is None or live.state is not LiveState.PREPARING or live.generation != work["generation"]:
             return []
         condition = self._segments.saved(live.segment_id).condition
-        expression = self._segments.read(condition)
+        expression = self._segments.read(condition, anew=True)
         if live.meaning != _meaning(expression):
             return self.start(live.segment_id)[1]
         now, part = self._clock.now(), work["part"]

@@ -115,15 +115,18 @@ class Segments:
         histories = self._histories.of(lacking.values(), asked)
         return known | {cid: replace(person, history=histories[cid]) for cid, person in lacking.items()}
 
-    def read(self, condition: object) -> Expression:
-        """Return a condition with the saved segments that it names, scores by our bounds. Raises InvalidError(`condition.*`)."""
-        expression = parse(condition, _saved_condition)
-        return scored(expression, self.bounds()) if asks_for_scores(expression) else expression
+    def read(self, condition: object, *, anew: bool = False) -> Expression:
+        """Return a condition with the saved segments that it names, scores by our bounds. Raises InvalidError(`condition.*`).
 
-    def bounds(self) -> Bounds:
-        """Return the company's bounds of RFM scores; a change is seen half a minute later."""
+        anew: by the bounds as they are now, and not as they were half a minute ago.
+        """
+        expression = parse(condition, _saved_condition)
+        return scored(expression, self.bounds(anew=anew)) if asks_for_scores(expression) else expression
+
+    def bounds(self, *, anew: bool = False) -> Bounds:
+        """Return the company's bounds of RFM scores; unless they are read anew, a change is seen half a minute later."""
         until, known = self._bounds
-        if self._monotonic() >= until:
+        if anew or self._monotonic() >= until:
             known = table.bounds()
             self._bounds = (self._monotonic() + _REMEMBER_SECONDS, known)
         return known

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
+from chalicelib.entrypoints.steps import enqueue
 from chalicelib.segments.rfm import Bounds, Cell
 
 
@@ -82,4 +83,5 @@ def set_bounds(call: Call[BoundsBody]) -> BoundsView:
     """Set the bounds."""
     given = call.body
     call.world.scores.set_bounds(Bounds(given.recency, given.frequency, given.monetary))
+    enqueue(call.world.live_segments.overdue(), call.world)  # live ones that ask for scores mean something else now
     return _bounds(call.world.scores.bounds())

@@ -147,6 +147,7 @@ def delete_segment(call: Call[None]) -> None:
     """Delete a saved segment."""
     call.world.segments.delete(call.path["segment_id"])
     call.world.live_segments.end(call.path["segment_id"])
+    enqueue(call.world.live_segments.overdue(), call.world)  # what names it is live no more
 
 
 def _live_view(segment_id: str, live: Live | None) -> LiveView:
