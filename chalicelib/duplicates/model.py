@@ -51,7 +51,8 @@ class Pair:
 class Merge:
     """That `gone` has become part of `kept`, and what `kept` got by it: what an undoing takes back.
 
-    numbers: all that `gone` had. filled: profile fields; attributes; tags; accounts: LINE accounts whose friend came along.
+    numbers: all that `gone` had. filled: profile fields; attributes; tags; accounts: which friend (his LINE user id) of which
+    LINE account came along.
     """
 
     kept: Cid
@@ -63,7 +64,15 @@ class Merge:
     filled: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
-    accounts: tuple[str, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """What an undoing did with the friends that had come along: LINE accounts whose friend went back, and whose friend stayed."""
+
+    returned: tuple[str, ...]
+    stayed: tuple[str, ...]
 
 
 def signs(profile: Profile) -> Iterator[tuple[Reason, str]]:

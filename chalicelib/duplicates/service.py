@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 from chalicelib.customers.model import PROFILE_SK, Customer, DeliveryChannel, customer_of
 from chalicelib.customers.service import Customers
-from chalicelib.duplicates.model import MOST_SHARING, Merge, Pair, Reason, lacking, pairs, signs
+from chalicelib.duplicates.model import MOST_SHARING, Merge, Pair, Parted, Reason, lacking, pairs, signs
 from chalicelib.friends.model import Friend
 from chalicelib.friends.service import Friends
 from chalicelib.kernel.clock import Clock, to_text
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.facts import CustomersMerged
-from chalicelib.kernel.ids import AccountKey, Cid
+from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.orders.service import Orders
 from chalicelib.people.model import cid_of, person_key
@@ -129,8 +129,9 @@ class Duplicates:
         merge = self._merge_of(kept, gone) or self._decided(kept, gone, by, consent)
         for number in merge.numbers:
             self._people.mark_merged(Cid(number), kept)
-        for friend in self._friends_of(gone):
-            self._friends.move(friend, kept)
+        merge = self._with_late_friends(merge)
+        for account in merge.accounts:
+            self._carry_friend(merge, account, gone, kept)
         for channel in DeliveryChannel:
             self._customers.carry_consent(gone, kept, channel)
         customer = self._customers.load([kept])[kept]
@@ -167,7 +168,7 @@ class Duplicates:
             filled={name: str(value) for name, value in filled.items()},
             attributes=attributes,
             tags=tuple(sorted(self._tags.of(gone) - self._tags.of(kept))),
-            accounts=tuple(sorted(friend.account for friend in theirs)),
+            accounts={friend.account: friend.line_user_id for friend in theirs},
         )  # fmt: skip
         self._database.execute([Statement.insert(settings().core_table, _item(merge))])
         if self._merge_of(gone, kept):  # somebody has decided the opposite at this moment: both would be part of each other
@@ -180,40 +181,78 @@ class Duplicates:
         found = (self._friends.of(cid, account.key) for account in self._accounts.everyone())
         return [friend for friend in found if friend is not None]
 
+    def _with_late_friends(self, merge: Merge) -> Merge:
+        """Return the merge with friends who came to `gone` while it was decided: an undoing must know of them too."""
+        found = {str(friend.account): friend.line_user_id for friend in self._friends_of(merge.gone)}
+        his = {friend.account for friend in self._friends_of(merge.kept)}
+        late = {account: user_id for account, user_id in found.items() if account not in {*merge.accounts, *his}}
+        if not late:
+            return merge
+        merge = replace(merge, accounts={**merge.accounts, **late})
+        text = f'UPDATE "{settings().core_table}" SET "accounts"=? WHERE pk=? AND sk=? AND "at"=?'
+        key = _item(merge)
+        self._database.execute([Statement(text, (merge.accounts, key["pk"], key["sk"], merge.at))])
+        return merge
+
+    def _carry_friend(self, merge: Merge, account: str, old: Cid, new: Cid) -> bool:
+        """Move the friend that this merge is about, wherever an earlier try has left him; False when he is elsewhere by now."""
+        friend = self._friends.find(AccountKey(account), LineUserId(merge.accounts[account]))
+        if friend is None or friend.cid not in (old, new):
+            return False
+        self._friends.move(replace(friend, cid=old), new)
+        return True
+
     # And two of one ---------------------------------------------------------------------------------------------------------
 
     def merges(self, kept: Cid) -> list[Merge]:
         """Return who became part of a customer by a merge."""
         return [_merge(item) for item in self._database.query(settings().core_table, person_key(kept), prefix="MRG#")]
 
-    def undo(self, kept: Cid, gone: Cid) -> None:
+    def undo(self, kept: Cid, gone: Cid) -> Parted:
         """Make two customers of one again. What has happened since stays with the one who was kept.
 
-        Raises NotFoundError(`merge.unknown`).
+        Of the friends only those go back who came along and have not left him or proven themselves his since.
+        Raises NotFoundError(`merge.unknown`), ConflictError(`merge.later_first`).
         """
         merge = self._merge_of(kept, gone)
         if merge is None:
             raise NotFoundError("merge.unknown")
-        for account in merge.accounts:
-            friend = self._friends.of(kept, AccountKey(account))
-            if friend is not None:
-                self._friends.move(friend, gone)
-        for channel in DeliveryChannel:
-            self._customers.carry_consent(kept, gone, channel)
+        if self._customers.load([kept])[kept].merged_into:
+            raise ConflictError("merge.later_first")
+        back = [account for account in merge.accounts if not self._is_his_own(merge, account)]
+        returned = [account for account in back if self._carry_friend(merge, account, kept, gone)]
         customer = self._customers.load([kept])[kept]
+        for channel, word in customer.consents.items():
+            # A refusal counts for both, for nobody knows who spoke; an agreement for the one whose number it was given to.
+            if word.is_opted_out and word.at > merge.at:
+                self._customers.carry_consent(kept, gone, channel)
         self._take_back(customer, merge)
         for tag_id in merge.tags:
             self._tags.remove(kept, tag_id, f"un{_by(merge)}")
-        for number in merge.numbers:
-            self._people.unmark_merged(Cid(number), kept)
-        for number in merge.numbers[1:]:
-            self._people.mark_merged(Cid(number), gone)
+        self._part(merge)
         for cid in (kept, gone):
             self._orders.recount(cid)
         # Last, because it shows that there is something to take back.
         key = _item(merge)
         text = f'DELETE FROM "{settings().core_table}" WHERE pk=? AND sk=?'
         self._database.execute([Statement(text, (key["pk"], key["sk"]))])
+        return Parted(tuple(sorted(returned)), tuple(sorted(set(merge.accounts) - set(returned))))
+
+    def _is_his_own(self, merge: Merge, account: str) -> bool:
+        """Say whether a friend has proven since the merge that he is the one who was kept (identity_links)."""
+        key = (person_key(merge.kept), f"LINK#{account}")
+        link = self._database.get_many(settings().core_table, [key]).get(key)
+        return link is not None and link["line_user_id"] == merge.accounts[account] and link["linked_at"] > merge.at
+
+    def _part(self, merge: Merge) -> None:
+        """Take the marks back, the one of `gone` last: his former numbers are his again, but for those that have left since."""
+        former = [Cid(number) for number in merge.numbers if number != merge.gone]
+        marked = self._customers.load(former)
+        for number in former:
+            is_his = marked[number].merged_into in (merge.kept, merge.gone)
+            (self._people.mark_merged if is_his else self._people.unmark_merged)(number, merge.gone)
+        for number in (*former, merge.gone):
+            self._people.unmark_merged(number, merge.kept)
 
     def _take_back(self, customer: Customer, merge: Merge) -> None:
         profile = customer.profile
@@ -249,4 +288,4 @@ def _item(merge: Merge) -> Item:
 def _merge(item: Mapping[str, Any]) -> Merge:
     values: Iterable[str] = Merge.__dataclass_fields__
     made = Merge(**{name: item[name] for name in values})
-    return replace(made, numbers=tuple(made.numbers), tags=tuple(made.tags), accounts=tuple(made.accounts))
+    return replace(made, numbers=tuple(made.numbers), tags=tuple(made.tags))

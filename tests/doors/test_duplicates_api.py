@@ -20,7 +20,9 @@ def test_two_are_found_made_one_and_two_again(stage: Stage, knock: Knock) -> Non
     assert knock.api("GET", f"/customers/{other}").json_body["customer_id"] == one
     assert knock.api("GET", f"/customers/{one}/merges").json_body["items"] == [merge]
     assert knock.api("GET", "/duplicates").json_body["items"] == []
-    assert knock.api("DELETE", f"/customers/{one}/merges/{other}").status_code == 204
+    parted = knock.api("DELETE", f"/customers/{one}/merges/{other}")
+    assert (parted.status_code, parted.json_body["accounts_returned"], parted.json_body["accounts_kept"]) == (200, [], [])
+    assert parted.json_body["kept"] == one and "統合後" in parted.json_body["told"]
     is_problem(knock.api("DELETE", f"/customers/{one}/merges/{other}"), 404, "merge.unknown")
     assert knock.api("GET", f"/customers/{other}").json_body["customer_id"] == other
     assert knock.api("POST", "/duplicates/denials", {"first": other, "second": one}).status_code == 204

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.duplicates.model import Confidence, Merge, Reason, pairs, plain_kana
+from chalicelib.duplicates.model import Confidence, Merge, Parted, Reason, pairs, plain_kana
 from chalicelib.duplicates.service import Duplicates, _item
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
+from chalicelib.kernel.facts import LinkAnswered
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.lake.audiences import Audiences
+from chalicelib.lake.cubes import Cubes
 from chalicelib.lake.questions import Questions
 from chalicelib.lake.reader import Reader
 from chalicelib.orders.model import Order
@@ -89,7 +92,7 @@ def test_the_lake_finds_the_same(stage: Stage, house: Duplicates, tmp_path: Path
         stage.files,
         {"identity": identity, "customer": [{"cid": row[0], "birthday": row[4], "known": row[5]} for row in rows]},
     )
-    house._analyst = Questions(Reader(stage.files, tmp_path / "lake"), Audiences(stage.files))
+    house._analyst = Questions(Reader(stage.files, tmp_path / "lake"), Audiences(stage.files), Cubes(stage.files))
     house._asking = type("Many", (), {"prefers_the_lake": lambda self: True})()
     found = [(pair.first, pair.second, pair.reasons) for pair in house.find()]
     assert found == [(1, 2, (Reason.EMAIL, Reason.NAME_BIRTHDAY)), (1, 3, (Reason.PHONE,))]
@@ -130,7 +133,7 @@ def test_everything_comes_along_and_goes_back(stage: Stage, house: Duplicates, t
     buy(stage, world.customers.by_member_no("B").cid, "B-2", 70)
     assert world.orders.stats([kept])[kept].count == 3
     (noted,) = house.merges(kept)
-    assert (noted.gone, noted.by, noted.accounts) == (gone, "enk_1", ("main",))
+    assert (noted.gone, noted.by, noted.accounts) == (gone, "enk_1", {"main": HANAKO})
     house.undo(kept, gone)
     after = state(stage, kept, gone)
     assert after[0] == (*before[0][:3], 2, 1070, *before[0][5:]), "what has happened since stays"
@@ -146,6 +149,79 @@ def test_what_he_changed_since_is_not_taken_back(stage: Stage, house: Duplicates
     stage.world.customers.change(kept, {"email": "new@example.com"})
     house.undo(kept, gone)
     assert stage.world.customers.get(kept).profile.email == "new@example.com"
+
+
+def link(stage: Stage, cid: Cid, user_id: LineUserId, number: str) -> None:
+    """Let a friend prove by LINE's account-link flow that he is a customer."""
+    world, member = stage.world, stage.world.customers.get(cid).profile.member_no
+    nonce = world.identity_links.request("main", member, "token-of-LINE").rpartition("nonce=")[2]
+    friend = world.friends.observe(MAIN, user_id, stage.clock.now())
+    answer = LinkAnswered(
+        fact_id=number, cid=friend.cid, at=stage.clock.now(), account=MAIN, line_user_id=user_id, reply=None, nonce=unquote(nonce)
+    )
+    assert world.identity_links.complete(answer)
+
+
+def test_only_the_friend_who_came_along_goes_back(stage: Stage, house: Duplicates, two: tuple[Cid, Cid]) -> None:
+    kept, gone = two
+    merge(stage, kept, gone)
+    stage.clock.advance(minutes=10)
+    link(stage, kept, TARO, "l1")  # takes the place of the one who came along, who is his own person again
+    parted = house.undo(kept, gone)
+    assert parted == Parted((), ("main",))
+    assert stage.world.friends.get(MAIN, TARO).cid == kept
+    assert stage.world.friends.get(MAIN, HANAKO).cid not in (kept, gone)
+    assert stage.world.friends.of(gone, MAIN) is None
+
+
+def test_who_has_proven_since_that_he_is_the_one_who_was_kept_stays(stage: Stage, house: Duplicates, two: tuple[Cid, Cid]) -> None:
+    kept, gone = two
+    merge(stage, kept, gone)
+    stage.clock.advance(minutes=10)
+    stage.world.identity_links.undo(stage.world.identity_links.of(kept, MAIN))
+    link(stage, kept, HANAKO, "l2")
+    assert house.undo(kept, gone) == Parted((), ("main",))
+    assert stage.world.friends.get(MAIN, HANAKO).cid == kept
+
+
+def test_a_merge_is_undone_before_the_one_it_stands_on(stage: Stage, house: Duplicates, two: tuple[Cid, Cid]) -> None:
+    kept, gone = two
+    before = state(stage, kept, gone)
+    third = stage.customer("C", name="山田")
+    merge(stage, kept, gone)
+    joined = state(stage, kept, gone)
+    merge(stage, third, kept)
+    with pytest.raises(ConflictError, match="merge.later_first"):
+        house.undo(kept, gone)
+    assert house.undo(third, kept) == Parted(("main",), ())
+    assert state(stage, kept, gone) == joined
+    assert house.undo(kept, gone) == Parted(("main",), ())
+    assert [one[:-1] for one in state(stage, kept, gone)] == [one[:-1] for one in before]
+
+
+def test_a_number_that_has_left_since_does_not_come_back(stage: Stage, house: Duplicates) -> None:
+    kept, gone, friend = stage.customer("A"), stage.customer("B"), stage.friend()
+    stage.world.people.mark_merged(friend, gone)
+    merge(stage, kept, gone)
+    stage.world.people.unmark_merged(friend, kept)
+    house.undo(kept, gone)
+    assert stage.world.customers.get(friend).cid == friend
+    assert stage.world.customers.get(gone).aliases == ()
+
+
+def test_an_undoing_gives_nobody_the_agreement_of_another(stage: Stage, house: Duplicates, two: tuple[Cid, Cid]) -> None:
+    kept, gone = two
+    customers = stage.world.customers
+    customers.set_consent(gone, DeliveryChannel.EMAIL, opted_out=True, source="his own")
+    stage.clock.advance(days=1)
+    customers.set_consent(kept, DeliveryChannel.EMAIL, opted_out=False, source="the other's")
+    merge(stage, kept, gone)
+    stage.clock.advance(days=1)
+    customers.set_consent(kept, DeliveryChannel.POSTAL, opted_out=True, source="either's")
+    house.undo(kept, gone)
+    assert customers.get(gone).has_opted_out(DeliveryChannel.EMAIL)
+    assert customers.get(gone).has_opted_out(DeliveryChannel.POSTAL)
+    assert not customers.get(kept).has_opted_out(DeliveryChannel.EMAIL)
 
 
 class DiedError(Exception):

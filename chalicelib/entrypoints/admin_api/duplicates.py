@@ -64,6 +64,25 @@ class MergeList(View, kw_only=True):
     items: list[MergeView]
 
 
+class PartedView(View, kw_only=True):
+    """Two customers again. accounts_returned, accounts_kept: LINE accounts whose friend went back, and whose friend stayed.
+
+    told: what stays with the one who was kept, Japanese and English.
+    """
+
+    kept: str
+    gone: str
+    accounts_returned: list[str]
+    accounts_kept: list[str]
+    told: str
+
+
+_TOLD = (
+    "統合のときに移ったものだけを戻しました。統合後の注文・行動・タグ・連携は、統合先の顧客に残ります。 / "
+    "What came along by the merge went back; orders, acts, tags and links since then stay with the one who was kept."
+)
+
+
 class CrossingBody(Body, kw_only=True):
     """Whether customers may be merged who are friends of different LINE accounts."""
 
@@ -99,7 +118,7 @@ def _merge(merge: Merge) -> MergeView:
         fields=sorted(merge.filled),
         attributes=sorted(merge.attributes),
         tags=list(merge.tags),
-        accounts=list(merge.accounts),
+        accounts=sorted(merge.accounts),
     )
 
 
@@ -140,12 +159,21 @@ def list_merges(call: Call[None]) -> MergeList:
 
 
 @endpoint(
-    "DELETE", "/customers/{customer_id}/merges/{gone}", scope="customers:write", status=204,
+    "DELETE", "/customers/{customer_id}/merges/{gone}", scope="customers:write", response=PartedView,
     summary="まとめた顧客を元の2人に戻す / Make two customers of one again",
 )  # fmt: skip
-def undo_merge(call: Call[None]) -> None:
+def undo_merge(call: Call[None]) -> PartedView:
     """Undo a merge."""
-    call.world.duplicates.undo(cid_in(call), _cid(call.path["gone"]))
+    # Not followed: he whom somebody else has taken in since is refused, and not taken for that one.
+    kept, gone = _cid(call.path["customer_id"]), _cid(call.path["gone"])
+    parted = call.world.duplicates.undo(kept, gone)
+    return PartedView(
+        kept=customer_id(kept),
+        gone=customer_id(gone),
+        accounts_returned=list(parted.returned),
+        accounts_kept=list(parted.stayed),
+        told=_TOLD,
+    )
 
 
 def _crossing(call: Call[Any]) -> CrossingView:
