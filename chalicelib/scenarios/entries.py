@@ -243,9 +243,9 @@ class Entries:
     def _enter_batch(self, version: Version, people: Mapping[Cid, Sequence[Cid]], target: CohortId, at: datetime) -> None:
         if not people:
             return
-        barred = self._entered_before_link(version, people, at)
         occurrence = f"{version.scenario_id}|{to_text(at)}"
         by_occurrence = occurrence if version.graph.reentry.mode == "always" else ""
+        barred = self._entered_before_link(version, people, at, by_occurrence)
         keys = {cid: enrollment_key(cid, version.scenario_id, by_occurrence) for cid in people if cid not in barred}
         former = self._records.get(keys.values())
         data = {"at": to_text(at)}
@@ -266,9 +266,13 @@ class Entries:
             if old.occurrence == occurrence and old.row.cohort == INLINE:
                 self._cohorts.move([Move(old)], old.version, version.graph.start, self._first_due(version, at), now)
 
-    def _entered_before_link(self, version: Version, aliases: Mapping[Cid, Sequence[Cid]], at: datetime) -> set[Cid]:
-        """Return those who may not enter because of a run under a number that they had before an identity link."""
-        keys = {enrollment_key(alias, version.scenario_id): cid for cid, known in aliases.items() for alias in known}
+    def _entered_before_link(
+        self, version: Version, aliases: Mapping[Cid, Sequence[Cid]], at: datetime, occurrence_key: str = ""
+    ) -> set[Cid]:
+        """Return those who may not enter because of a run under a number that they had before an identity link or a merge."""
+        keys = {
+            enrollment_key(alias, version.scenario_id, occurrence_key): cid for cid, known in aliases.items() for alias in known
+        }
         found = self._records.get(keys) if keys else {}
         return {keys[key] for key, old in found.items() if not may_reenter(version.graph, old, at)}
 

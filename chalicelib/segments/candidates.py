@@ -113,18 +113,29 @@ class Candidates:
         return Plan(wanted.audience_id, decided["parts"], decided["from_lake"])
 
     def find(self, plan: Plan, wanted: Wanted, part: int) -> Iterator[Person]:
-        """Yield the people of a part who fulfil the condition now that they are looked at, each once."""
-        if not plan.from_lake:
-            yield from self._segments.find(wanted.condition, wanted.at, wanted.account, segment=part, segments=plan.parts)
-            return
+        """Yield the people of a part who fulfil the condition now that they are looked at, each once.
+
+        Who has become part of another comes under the number that lives, whatever part that number falls into: it may have been
+        looked at before the two were one. So of two parts both may yield him.
+        """
+        seen: set[Cid] = set()
+        for person in self._find(plan, wanted, part):
+            if person.cid not in seen:
+                seen.add(person.cid)
+                yield person
+
+    def _find(self, plan: Plan, wanted: Wanted, part: int) -> Iterator[Person]:
         accounts = [account.key for account in self._accounts.everyone()]
+        if not plan.from_lake:
+            yield from self._segments.find(
+                wanted.condition, wanted.at, wanted.account, segment=part, segments=plan.parts, follow=accounts
+            )
+            return
         members = self._members(plan.audience_id, part, plan.parts)
         while batch := list(islice(members, _BATCH)):
             people = self._segments.load(batch, accounts, conditions=[wanted.condition])
-            for cid, person in people.items():
-                # Who has been linked since comes under the number that lives, unless that is in the audience by itself.
-                is_his_turn = person.cid == cid or not self._is_member(plan.audience_id, person.cid)
-                if is_his_turn and self._segments.holds(wanted.condition, person, wanted.at, wanted.account):
+            for person in people.values():
+                if self._segments.holds(wanted.condition, person, wanted.at, wanted.account):
                     yield person
 
     def _make(self, wanted: Wanted) -> int | None:
@@ -150,10 +161,6 @@ class Candidates:
                 yield Cid(after)
             if not cids:
                 return
-
-    def _is_member(self, audience_id: str, cid: Cid) -> bool:
-        question = {"op": "members", "audience_id": audience_id, "after": cid - 1, "most": 1}
-        return bool(self._analyst.ask(question)["cids"] == [cid])
 
     def _decided(self, audience_id: str) -> tuple[dict[str, Any] | None, str]:
         content, tag = self._files.get_tagged(_key(audience_id)) or (b"", "")

@@ -86,10 +86,12 @@ class Segments:
         found: dict[Cid, Person] = {}
         target = {cid: cid for cid in wanted}
         todo = wanted
+        left: dict[Cid, Person] = {}
         for _ in range(_MOST_MERGES):
             collections = self._people.collections(todo, kinds)
             loaded = {cid: person_of(cid, collection) for cid, collection in collections.items()}
             moved = {cid: person.customer.merged_into for cid, person in loaded.items() if person.customer.merged_into}
+            left |= {cid: loaded[cid] for cid in moved}
             found |= {cid: person for cid, person in loaded.items() if cid not in moved}
             target = {asked: moved.get(cid) or cid for asked, cid in target.items()}
             todo = [cid for cid in dict.fromkeys(moved.values()) if cid is not None and cid not in found]
@@ -97,7 +99,7 @@ class Segments:
                 break
         refused = self._suppressed(found.values()) if addresses else set()
         people = self._with_histories([_without(person, refused) for person in found.values()], asked | self._asked(conditions))
-        return {asked: people[cid] for asked, cid in target.items() if cid in people}
+        return {asked: _with_friends(people[cid], left.get(asked)) for asked, cid in target.items() if cid in people}
 
     def _suppressed(self, people: Iterable[Person]) -> set[tuple[DeliveryChannel, str]]:
         addresses = [address for person in people for address in _addresses(person)]
@@ -168,12 +170,14 @@ class Segments:
         segments: int = 1,
         addresses: bool = False,
         conditions: Iterable[object] = (),
+        follow: Iterable[AccountKey] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Iterator[Person]:
         """Yield the people who fulfil a condition at `now`, from one of `segments` parts of everybody.
 
-        addresses, conditions: as in `load`. stop: asked before every hundred people that are looked at; those seen until then
-        are spread evenly, for a scan goes by the hash of people's numbers.
+        addresses, conditions: as in `load`. follow: whoever has become part of another comes too, as the one whom he is part of,
+        with the friendships on these accounts: he may have become it since that one's part was read. stop: asked before every
+        hundred people that are looked at; those seen until then are spread evenly, for a scan goes by the hash of people's numbers.
         """
         expression = self.read(condition)
         predicate = compile_predicate(expression, now, account)
@@ -187,8 +191,11 @@ class Segments:
             person_of(cid_of(pk), {item["sk"]: dict(item) for item in collection})
             for pk, collection in groupby(persons, key=lambda item: item["pk"])
         )
-        living = (person for person in everybody if person.customer.merged_into is None)
-        while not stop() and (batch := list(islice(living, _BATCH))):
+        wanted = everybody if follow is not None else filter(_is_living, everybody)
+        while not stop() and (batch := list(islice(wanted, _BATCH))):
+            if gone := [person.cid for person in batch if not _is_living(person)]:
+                became = self.load(gone, follow or (), addresses=asks_for_addresses)
+                batch = list({person.cid: person for person in (*filter(_is_living, batch), *became.values())}.values())
             if asks_for_addresses:
                 batch = self._with_addresses(batch)
             if asked:  # a history is three questions more: only of those whom the rest of the condition leaves
@@ -263,6 +270,17 @@ def _saved(segment_id: str) -> SavedSegment | None:
 def _saved_condition(segment_id: str) -> object:
     segment = _saved(segment_id)
     return segment.condition if segment else None
+
+
+def _is_living(person: Person) -> bool:
+    return person.customer.merged_into is None
+
+
+def _with_friends(person: Person, former: Person | None) -> Person:
+    """Return a person with friendships that still stand at his former number: while two become one they are just being moved."""
+    if former is None or former.friends.keys() <= person.friends.keys():
+        return person
+    return replace(person, friends={**former.friends, **person.friends})
 
 
 def _addresses(person: Person) -> list[tuple[DeliveryChannel, str]]:

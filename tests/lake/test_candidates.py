@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from chalicelib.kernel.ids import Cid, LineUserId
 from chalicelib.lake.reader import Lake
 from chalicelib.scenarios.roster import Roster
 from chalicelib.segments.candidates import PARTS, Candidates, Plan, Wanted
+from chalicelib.settings import settings
 from tests.builders import MAIN, Stage, make_stage
 from tests.lake.base_files import put_lake
 
@@ -140,7 +141,55 @@ def test_who_was_linked_meanwhile_comes_once_under_the_number_that_lives(stage: 
         stage.world.people.mark_merged(row.cid, into)
         if into == member:
             stage.world.friends.move(row, into)
-    assert found(candidates, plan, wanted(stage)) == [3, 4, 5, 6, 7, 8, 9, member]
+    assert plan is not None
+    assert set(found(candidates, plan, wanted(stage))) == {3, 4, 5, 6, 7, 8, 9, member}
+    assert [one.cid for one in candidates.find(replace(plan, parts=1), wanted(stage), 0)].count(3) == 1
+
+
+@pytest.mark.parametrize("is_moved", [True, False], ids=["after the link", "while the link is made"])
+def test_who_is_linked_between_two_parts_of_the_tables_is_found(stage: Stage, is_moved: bool) -> None:
+    friends = {Cid(number): _part_of(stage, Cid(number)) for number in range(1, 10)}
+    friend = max(friends, key=lambda cid: friends[cid])
+    member = next(cid for n in range(50) if _part_of(stage, cid := stage.customer(f"M{n}")) < friends[friend])
+    candidates, plan = stage.world.candidates, Plan("cmp_1", PARTS, from_lake=False)
+    parts = [[one.cid for one in candidates.find(plan, wanted(stage), part)] for part in range(friends[friend])]
+    assert member not in {cid for part in parts for cid in part}
+    row = stage.world.friends.of(friend, MAIN)
+    assert row is not None
+    stage.world.people.mark_merged(friend, member)
+    if is_moved:
+        stage.world.friends.move(row, member)
+    rest = [one.cid for part in range(friends[friend], PARTS) for one in candidates.find(plan, wanted(stage), part)]
+    assert rest.count(member) == 1 and friend not in rest
+    assert {*rest, *(cid for part in parts for cid in part)} == {*friends, member} - {friend}
+
+
+def _part_of(stage: Stage, cid: Cid) -> int:
+    scan = stage.world.database.scan
+    return next(
+        part
+        for part in range(PARTS)
+        if any(item["pk"] == f"C#{cid}" for item in scan(settings().core_table, segment=part, segments=PARTS))
+    )
+
+
+def test_who_did_not_fit_in_his_part_of_the_audience_and_does_by_a_link_is_found(stage: Stage, marks: FakeMarks) -> None:
+    marks.come = True
+    member = stage.customer("M1")  # a friend by the lake, and none any more
+    assert member % PARTS == 2
+    cids = [*range(1, 10), int(member)]
+    put_lake(stage.files, {"customer": [person(cid) for cid in cids], "friend": [friend(cid) for cid in cids]})
+    candidates, now = stage.world.candidates, stage.clock.now()
+    candidates.plan(wanted(stage), 0, now)
+    plan = candidates.plan(wanted(stage), 0, now)
+    assert plan is not None and plan.from_lake
+    assert [one.cid for one in candidates.find(plan, wanted(stage), 2)] == [2, 6]
+    row = stage.world.friends.of(Cid(3), MAIN)
+    assert row is not None
+    stage.world.people.mark_merged(Cid(3), member)
+    assert [one.cid for one in candidates.find(plan, wanted(stage), 3)] == [member, 7]  # his friendship has yet to be moved
+    stage.world.friends.move(row, member)
+    assert [one.cid for one in candidates.find(plan, wanted(stage), 3)] == [member, 7]
 
 
 def test_a_campaign_waits_for_the_lake_and_reaches_exactly_its_audience_once(stage: Stage, marks: FakeMarks) -> None:

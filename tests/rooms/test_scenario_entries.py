@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -349,6 +350,29 @@ def test_a_look_that_never_ended_is_not_what_the_next_one_is_compared_with(memor
     look(memory, "gold", ten(date(2026, 12, 4)))
     items = database(memory).items(settings().engine_table).values()
     assert {item["entered_at"] for item in items if "entered_at" in item} == {to_text(ten(date(2026, 12, 2)))}
+
+
+@pytest.mark.parametrize("reentry", ["never", "always"])
+def test_who_is_linked_between_two_parts_of_a_look_comes_in_once(memory: Stage, reentry: str) -> None:
+    """A friend has come in by the first part; a member who comes in by a later one is he by then, and the other way round."""
+    condition = {"field": "attribute.rank", "is": "gold"}
+    trigger = {"type": "segment", "condition": condition, "schedule": {"at": "10:00"}}
+    memory.scenario("gold", NODES, trigger=trigger, reentry={"mode": reentry})
+    gold(memory, *range(1, 30))
+    part = {number: crc32(f"C#{number}".encode()) % PARTS for number in range(1, 30)}
+    first = [number for number in part if part[number] == 0][:3]
+    last = [number for number in part if part[number] == PARTS - 1][:3]
+    at = ten(date(2026, 12, 5))
+    assert memory.world.entries.by_schedule("gold", at, 0) == 1
+    for gone, living in ((first[0], last[0]), (last[1], first[1])):
+        people(memory, gone, attributes={"rank": "gold"}, merged_into=living)
+        people(memory, living, attributes={"rank": "gold"}, aliases=[gone])
+    number: int | None = 1
+    while number is not None:
+        number = memory.world.entries.by_schedule("gold", at, number)
+    kept = database(memory).items(settings().engine_table)
+    runs = sorted(item["cid"] for (_, sk), item in kept.items() if sk.startswith("ENR#gold#"))
+    assert runs == sorted({*range(1, 30)} - {last[0], last[1]})
 
 
 # Crashes --------------------------------------------------------------------------------------------------------------------
