@@ -282,6 +282,7 @@ def settle(sheet: Sheet, kind: ImportKind, saved: Options | None, asked: Options
         dates=asked.dates if asked.dates != "ymd" else last.dates,
         member_prefix=asked.member_prefix or last.member_prefix,
         tag_folder=asked.tag_folder or last.tag_folder,
+        source=asked.source or last.source,
     )
 
 

@@ -71,6 +71,8 @@ class CustomerRows:
         if job.kind is ImportKind.CUSTOMERS:
             told = self._not_erased(told, directory, outcome)
             fresh = self._number(job, told, directory)
+        else:
+            directory.follow()
         known = self._load(job, set(directory.known.values()))
         for cid in fresh:
             known[cid].is_new = True

@@ -42,6 +42,7 @@ class EventRows:
                 outcome.refusals.append(row.refused(error))
         directory = Directory(self._people, job.options.account)
         directory.look_up(event.who for _, event in told)
+        directory.follow()
         facts: dict[str, tuple[Row, Occurred]] = {}
         for row, event in told:
             try:
@@ -58,7 +59,7 @@ class EventRows:
         good: list[Occurred] = []
         for fact_id, (row, fact) in facts.items():
             kept = before.get(fact_id)
-            if kept is not None and kept.cid != fact.cid:
+            if kept is not None and kept.cid != fact.cid and kept.cid not in self._people.aliases(fact.cid):
                 outcome.refusals.append(row.refused(InvalidError("event.of_another_customer", field="event_id")))
             else:
                 good.append(kept or fact)

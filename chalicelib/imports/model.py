@@ -37,7 +37,8 @@ class Options:
     mapping: our field (columns.py) to the file's column, an empty column leaves the field out. types: of attributes: text,
     number, flag, date. defaults: our field to the text for empty cells. dates: the order in which days are written, ymd, dmy
     or mdy. member_prefix: goes before every member number. tag: for everybody in the file. tag_folder: of tags made on the
-    way. trigger: rows may start scenarios. most_refused, most_refused_percent: stop there; 0 is never.
+    way. source: the shop or till whose order numbers these are. trigger: rows may start scenarios. most_refused,
+    most_refused_percent: stop there; 0 is never.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Options:
     member_prefix: str = ""
     tag: str = ""
     tag_folder: str = ""
+    source: str = ""
     most_refused: int = 0
     most_refused_percent: int = 0
 

@@ -10,7 +10,7 @@ from chalicelib.imports.taking import Directory, Outcome, Row, TagBook, is_by_li
 from chalicelib.imports.values import OrderRow, order_number, order_of
 from chalicelib.kernel.errors import DomainError, InvalidError
 from chalicelib.kernel.ids import Cid
-from chalicelib.orders.model import Order
+from chalicelib.orders.model import Order, numbered
 from chalicelib.orders.service import Orders
 from chalicelib.people.service import People
 from chalicelib.tags.service import Tags
@@ -40,37 +40,35 @@ class OrderRows:
                 _refuse_each(job, group, error, outcome)
         directory = Directory(self._people, job.options.account)
         directory.look_up(order.who for _, order in told.values())
+        directory.follow()
         good: dict[str, tuple[list[Row], Order]] = {}
         for number, (group, order) in told.items():
             try:
-                good[number] = (group, _order(order, directory.find(order.who)))
+                good[number] = (group, _order(order, directory.find(order.who), job.options.source))
             except DomainError as error:
                 _refuse(group, error, outcome)
         if good:
             self._take(job, good, outcome)
 
     def _take(self, job: ImportJob, good: dict[str, tuple[list[Row], Order]], outcome: Outcome) -> None:
-        before = self._orders.find(good)
-        taken: list[Order] = []
-        for number, (group, order) in good.items():
-            kept = before.get(number)
-            if kept is not None and kept.cid != order.cid:
-                _refuse(group, InvalidError("order.of_another_customer", field="order_no"), outcome)
-                continue
-            taken.append(order)  # a known one too: whoever entered it may have died before he counted it
-            if kept is None:
-                outcome.created += 1
-            elif kept == order:
-                outcome.same += 1
-            else:
-                _refuse(group, InvalidError("order.differs", field="order_no"), outcome)
+        before = dict(zip(good, self._orders.compare([order for _, order in good.values()]), strict=True))
+        taken: list[str] = []
+        for number, (group, _) in good.items():
+            known = before[number]
+            if known:
+                _refuse(group, InvalidError(known, field="order_no"), outcome)
+            if known != "order.of_another_customer":
+                taken.append(number)  # a known one too: whoever entered it may have died before he counted it
+            outcome.created += known is None
+            outcome.same += known == ""
         if job.options.dry_run or not taken:
             return
-        facts, strangers = self._orders.take(taken)
+        facts, problems = self._orders.take([good[number][1] for number in taken])
         outcome.facts += facts
-        for number in strangers:  # entered by somebody else since we looked
-            _refuse(good[number][0], InvalidError("order.of_another_customer", field="order_no"), outcome)
-            outcome.created -= 1
+        for number, problem in zip(taken, problems, strict=True):
+            if problem and before[number] is None:  # entered by somebody else since we looked
+                _refuse(good[number][0], InvalidError(problem, field="order_no"), outcome)
+                outcome.created -= 1
         if job.options.tag:
             tag_id = TagBook(self._tags).id_of(job.options.tag, job)
             outcome.facts += self._tags.add_many({fact.cid: job.import_id for fact in facts}, tag_id)
@@ -99,5 +97,5 @@ def _refuse(group: Sequence[Row], error: DomainError, outcome: Outcome) -> None:
     outcome.refusals += [row.refused(error) for row in group]
 
 
-def _order(row: OrderRow, cid: Cid) -> Order:
-    return Order(row.order_no, cid, row.at, row.amount_yen, row.products, row.shop, row.lines)
+def _order(row: OrderRow, cid: Cid, source: str) -> Order:
+    return Order(numbered(source, row.order_no), cid, row.at, row.amount_yen, row.products, row.shop, row.lines)

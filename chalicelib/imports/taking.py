@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chalicelib.customers.model import PROFILE_SK, customer_of
 from chalicelib.imports.columns import Columns, cells
 from chalicelib.imports.model import ImportJob, ImportKind, Tally
 from chalicelib.imports.records import Record
@@ -108,6 +109,15 @@ class Directory:
         """Find everybody whom we know."""
         wanted = {identity for person in people for identity in (self.member(person), self.line(person)) if identity}
         self.known |= self._people.find_many(sorted(wanted))
+
+    def follow(self) -> None:
+        """Put in the place of everybody who has become part of somebody else the one who he is now."""
+        todo = set(self.known.values())
+        while todo:
+            found = self._people.collections(todo, [PROFILE_SK])
+            became = {cid: now for cid, items in found.items() if (now := customer_of(cid, items).merged_into)}
+            self.known = {identity: became.get(cid, cid) for identity, cid in self.known.items()}
+            todo = set(became.values())
 
     def find(self, person: Who) -> Cid:
         """Return whom a row is about. Raises NotFoundError(`customer.unknown`), InvalidError(`customer.line_user_id_taken`)."""

@@ -23,9 +23,20 @@ class Line:
     yen: int = 0
 
 
+def numbered(source: str, order_no: str) -> str:
+    """Return the number of an order among all orders: two shops may both have a 1001. source: empty where none was named."""
+    return f"{source} {order_no}" if source else order_no  # no system's own number has a space in it
+
+
+def told_number(number: str) -> tuple[str, str]:
+    """Return the source, which may be empty, and the number that it told."""
+    source, _, order_no = number.rpartition(" ")
+    return source, order_no
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One purchase. order_no: the company's own, unique among all its orders. products: of `lines`, where those are told."""
+    """One purchase. order_no: made by `numbered`. products: of `lines`, where those are told."""
 
     order_no: str
     cid: Cid

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from chalicelib.kernel.facts import OrderPlaced
 from chalicelib.kernel.ids import Cid
 from chalicelib.orders import table
-from chalicelib.orders.model import STATS_SK, Order, PurchaseStats, stats_of
+from chalicelib.orders.model import STATS_SK, Order, PurchaseStats, stats_of, told_number
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
 
@@ -27,26 +28,65 @@ class Orders:
         self._people = people
         self._database = database
 
-    def take(self, orders: Iterable[Order]) -> tuple[list[OrderPlaced], list[str]]:
-        """Enter orders; return a fact for each (again when told again) and the numbers that belong to somebody else."""
-        given = {order.order_no: order for order in orders}
-        before = self.stats({order.cid for order in given.values()})
-        outcomes = self._database.execute([table.insert_statement(order) for order in given.values()])
-        known = [number for number, outcome in zip(given, outcomes, strict=True) if outcome]
-        kept = table.get_many(self._database, known)
-        strangers = [number for number in known if number in kept and kept[number].cid != given[number].cid]
-        # What was entered first stands: a second telling with another amount or day is not a second purchase.
-        mine = [kept.get(number, order) for number, order in given.items() if number not in strangers]
-        table.put_purchases(self._database, mine)
-        self._count(mine, set(known), before)
-        after = self.stats({order.cid for order in mine})
-        return [_fact(order, is_first=order.order_no == after[order.cid].first_no) for order in mine], strangers
+    def compare(self, orders: Sequence[Order]) -> list[str | None]:
+        """Return for each order None where it is new, "" where it is known as told, else what it is not taken for as told.
 
-    def _count(self, orders: list[Order], known: set[str], before: Mapping[Cid, PurchaseStats]) -> None:
+        That is `order.of_another_customer`, or `order.differs`: what was entered first stands.
+        """
+        told = {order.order_no: order for order in orders}
+        kept = self._entered_plainly(told.values()) | table.get_many(self._database, told)
+        owns = self._owns((order, kept[order.order_no]) for order in orders if order.order_no in kept)
+        return [_difference(known, order, owns) if (known := kept.get(order.order_no)) else None for order in orders]
+
+    def take(self, orders: Iterable[Order]) -> tuple[list[OrderPlaced], list[str]]:
+        """Enter orders, each number once.
+
+        Return the facts of those that are their customers', again when told again, and for each order given what it was not
+        taken for as told, empty where it was: see `compare`.
+        """
+        told = list(orders)
+        given: dict[str, Order] = {}
+        for order in told:
+            given.setdefault(order.order_no, order)
+        plain = self._entered_plainly(given.values())
+        before = self.stats({order.cid for order in given.values()})
+        fresh = [order for number, order in given.items() if number not in plain]
+        outcomes = self._database.execute([table.insert_statement(order) for order in fresh])
+        known = [order.order_no for order, outcome in zip(fresh, outcomes, strict=True) if outcome]
+        kept = plain | table.get_many(self._database, known)
+        owns = self._owns((order, kept[order.order_no]) for order in told if order.order_no in kept)
+        problems = [_difference(kept.get(order.order_no, given[order.order_no]), order, owns) for order in told]
+        mine = [number for number, order in given.items() if number not in kept or owns(order.cid, kept[number].cid)]
+        # What was entered first stands: a second telling with another amount or day is not a second purchase.
+        table.put_purchases(self._database, [kept.get(number, given[number]) for number in mine])
+        # Under the number that he has now: he may have become part of somebody else since it was entered.
+        counted = [replace(kept.get(number, given[number]), cid=given[number].cid) for number in mine]
+        self._count(counted, {given[number].cid for number in (*plain, *known)}, before)
+        after = self.stats({order.cid for order in counted})
+        return [_fact(order, is_first=order.order_no == after[order.cid].first_no) for order in counted], problems
+
+    def _entered_plainly(self, orders: Collection[Order]) -> dict[str, Order]:
+        """Return which orders of a source are known already without it, e.g. from the shop's past that was brought in.
+
+        An order of another shop with the same number differs in its instant.
+        """
+        plain = {order.order_no: number for order in orders if (number := told_number(order.order_no)[1]) != order.order_no}
+        found = table.get_many(self._database, plain.values())
+        pairs = [(order, found[plain[order.order_no]]) for order in orders if plain.get(order.order_no) in found]
+        owns = self._owns(pairs)
+        same = [pair for pair in pairs if owns(pair[0].cid, pair[1].cid) and _is_same_sale(*pair)]
+        return {order.order_no: known for order, known in same}
+
+    def _owns(self, pairs: Iterable[tuple[Order, Order]]) -> Callable[[Cid, Cid], bool]:
+        """Return how to ask whether a person has, or had before others became part of him, a number."""
+        former = {cid: set(self._people.aliases(cid)) for cid in {told.cid for told, kept in pairs if told.cid != kept.cid}}
+        return lambda cid, number: cid == number or number in former.get(cid, ())
+
+    def _count(self, orders: list[Order], unclear: set[Cid], before: Mapping[Cid, PurchaseStats]) -> None:
         by_person: dict[Cid, list[Order]] = {}
         for order in orders:
             by_person.setdefault(order.cid, []).append(order)
-        clear = {cid: mine for cid, mine in by_person.items() if not any(order.order_no in known for order in mine)}
+        clear = {cid: mine for cid, mine in by_person.items() if cid not in unclear}
         statements = [table.stats_statement(cid, before[cid], before[cid].with_orders(mine)) for cid, mine in clear.items()]
         outcomes = dict(zip(clear, self._database.execute(statements), strict=True))
         for cid in by_person:
@@ -78,6 +118,16 @@ class Orders:
         """Return all purchases of a person, those under numbers that he had before included, oldest first."""
         numbers = [cid, *self._people.aliases(cid)]
         return sorted((order for number in numbers for order in self.of(number)), key=lambda order: (order.at, order.order_no))
+
+
+def _difference(kept: Order, told: Order, owns: Callable[[Cid, Cid], bool]) -> str:
+    if not owns(told.cid, kept.cid):
+        return "order.of_another_customer"
+    return "" if replace(kept, cid=told.cid, order_no=told.order_no) == told else "order.differs"
+
+
+def _is_same_sale(told: Order, kept: Order) -> bool:
+    return (told.at, told.amount_yen) == (kept.at, kept.amount_yen)
 
 
 def _fact(order: Order, *, is_first: bool) -> OrderPlaced:

@@ -27,6 +27,7 @@ from chalicelib.kernel.facts import (
     TagRemoved,
 )
 from chalicelib.messages.model import canonical
+from chalicelib.orders.model import told_number
 from chalicelib.scenarios.graph import BranchNode, Occasion, Scenario, SendNode, WaitForResponseNode
 from chalicelib.segments.expression import asks, event_key
 from chalicelib.segments.reading import parse as parse_condition
@@ -99,7 +100,8 @@ def data_of(fact: Fact) -> dict[str, str]:
     """Return what a fact brings into the scenario that it starts: short texts, for placeholders and dates."""
     match fact:
         case OrderPlaced():
-            data = {"order_no": fact.order_no, "amount_yen": str(fact.amount_yen), "product": "、".join(fact.products)}
+            _, order_no = told_number(fact.order_no)
+            data = {"order_no": order_no, "amount_yen": str(fact.amount_yen), "product": "、".join(fact.products)}
         case Occurred():
             data = {"name": fact.name, **fact.data}
         case LinkClicked():

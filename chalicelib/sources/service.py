@@ -15,7 +15,7 @@ from chalicelib.kernel.clock import Clock, from_text, to_text
 from chalicelib.kernel.errors import ConflictError, DomainError, InvalidError, NotFoundError, UnauthenticatedError
 from chalicelib.kernel.facts import OrderPlaced
 from chalicelib.kernel.ids import Cid
-from chalicelib.orders.model import Order
+from chalicelib.orders.model import Order, numbered
 from chalicelib.orders.service import Orders
 from chalicelib.ports.database import Database, Item, Statement
 from chalicelib.ports.secrets import Secrets
@@ -126,12 +126,14 @@ class Sources:
         orders = []
         for report, person in zip(reports, people, strict=True):
             if isinstance(person, int):
-                orders.append(Order(report.order_no, person, report.at, report.amount_yen, (), report.shop, report.lines))
-        facts, strangers = self._orders.take(orders) if orders else ([], [])
-        outcomes: list[Cid | DomainError] = [
-            InvalidError("order.of_another_customer") if isinstance(person, int) and report.order_no in strangers else person
-            for report, person in zip(reports, people, strict=True)
-        ]
+                number = numbered(source.source_id, report.order_no)
+                orders.append(Order(number, person, report.at, report.amount_yen, (), report.shop, report.lines))
+        facts, found = self._orders.take(orders) if orders else ([], [])
+        problems = iter(found)
+        outcomes: list[Cid | DomainError] = []
+        for person in people:
+            problem = next(problems) if isinstance(person, int) else ""
+            outcomes.append(InvalidError(problem) if problem else person)
         return facts, outcomes
 
     def _people(self, source: Source, reports: Iterable[Report]) -> list[Cid | DomainError]:

@@ -87,6 +87,37 @@ def test_each_report_is_answered_for_itself(stage: Stage, knock: Knock) -> None:
     ]  # fmt: skip
 
 
+def test_two_sources_that_number_alike_do_not_meet(stage: Stage, knock: Knock) -> None:
+    assert source(knock, "shopify", secret="shpss", creates=True) == ""
+    cid = stage.customer("M1")
+    taken = {**ORDER, "order_no": "1001"}
+    del taken["lines"]
+    for sent in (taken, {**taken, "source": "till"}):
+        assert knock.api("POST", "/orders", sent).status_code == 201
+    assert codes(shopify(knock, SHOPIFY)) == [""]
+    (order,) = stage.world.orders.of(stage.world.customers.by_member_no("207119551").cid)
+    assert order.order_no == "pos 1001"
+    shown = knock.api("GET", f"/customers/{customer_id(cid)}/orders").json_body["items"]
+    assert sorted((one["source"], one["order_no"]) for one in shown) == [("", "1001")], (
+        "told twice, the second time with its source"
+    )
+
+
+def test_a_source_speaks_for_no_other(stage: Stage, knock: Knock) -> None:
+    is_problem(send(stage, knock, source(knock), {"orders": [{**ORDER, "source": "ec"}]}), 422, "api.body_malformed")
+
+
+def test_a_repetition_with_other_content_is_told_of(stage: Stage, knock: Knock) -> None:
+    secret, cid = source(knock), stage.customer("M1")
+    other = {**ORDER, "amount_yen": 6000}
+    assert codes(send(stage, knock, secret, {"orders": [ORDER, other]})) == ["", "order.differs"]
+    assert codes(send(stage, knock, secret, {"orders": [other, ORDER]})) == ["order.differs", ""]
+    plain = {**ORDER, "order_no": "P-1"}
+    assert [knock.api("POST", "/orders", plain).status_code for _ in range(2)] == [201, 201]
+    is_problem(knock.api("POST", "/orders", {**plain, "amount_yen": 1}), 422, "order.differs")
+    assert sorted(order.amount_yen for order in stage.world.orders.of(cid)) == [5000, 5000]
+
+
 def test_an_order_that_comes_in_starts_a_scenario(stage: Stage, knock: Knock) -> None:
     nodes = {"w": {"type": "wait", "duration": "P3D", "next": "e"}, "e": {"type": "end"}}
     stage.scenario("thanks", nodes, trigger={"type": "event", "event": "purchase", "product": "ピアスA"})
@@ -156,7 +187,7 @@ def test_shopify_is_understood_as_it_speaks(stage: Stage, knock: Knock) -> None:
     profile = customer.profile
     assert (profile.email, profile.phone, profile.name) == ("bob@example.com", "", "山田 花子")
     (order,) = stage.world.orders.of(customer.cid)
-    assert (order.order_no, order.amount_yen, order.lines) == ("1001", 3980, (Line("リング", "縁", 2, 3980),))
+    assert (order.order_no, order.amount_yen, order.lines) == ("pos 1001", 3980, (Line("リング", "縁", 2, 3980),))
     stage.world.customers.change(customer.cid, {"name": "山田 華子"})
     shopify(knock, {**SHOPIFY, "name": "#1002"}, topic="orders/paid")
     assert stage.world.customers.get(customer.cid).profile.name == "山田 華子", "what the company has written stays"
@@ -197,7 +228,7 @@ def test_another_systems_own_json_is_read_by_a_mapping(stage: Stage, knock: Knoc
     answer = knock("POST", "/hooks/pos", content, {"X-Pos-Sign": signed})
     assert codes(answer) == ["", "order.order_no_malformed", "order.order_no_malformed"]
     (order,) = stage.world.orders.of(cid)
-    assert (order.order_no, order.amount_yen, order.shop, order.lines) == ("77", 1200, "札幌", (Line("S-1", "", 1, 1200),))
+    assert (order.order_no, order.amount_yen, order.shop, order.lines) == ("pos 77", 1200, "札幌", (Line("S-1", "", 1, 1200),))
     assert stage.clock.now() - order.at > timedelta(0)
     wrong = knock("POST", "/hooks/pos", b"{}", {"X-Pos-Sign": signed})
     is_problem(wrong, 401, "source.signature_refused")

@@ -179,6 +179,42 @@ def test_an_order_that_is_told_otherwise_later_is_refused_and_stands(stage: Stag
     assert stage.world.orders.find(["N2"])["N2"].amount_yen == 500
 
 
+def test_a_file_may_say_whose_numbers_its_orders_have(stage: Stage) -> None:
+    run(stage, CUSTOMERS)
+    run(stage, ORDERS, ImportKind.ORDERS)
+    other = ORDERS.replace("2026", "2025")
+    assert counts(run(stage, other, ImportKind.ORDERS)[0])[-1] == 3, "without it they are other tellings of the same"
+    for _ in range(2):
+        job, _ = run(stage, other, ImportKind.ORDERS, source="ec")
+    assert counts(job) == (3, 0, 0, 3, 0)
+    assert len(stage.world.orders.find(["N1", "N2", "ec N1", "ec N2"])) == 4
+    assert counts(run(stage, ORDERS, ImportKind.ORDERS, source="pos")[0]) == (3, 0, 0, 3, 0), "known before they had a source"
+
+
+def test_orders_of_somebody_who_was_merged_are_told_again_without_complaint(stage: Stage) -> None:
+    run(stage, CUSTOMERS)
+    run(stage, ORDERS, ImportKind.ORDERS)
+    one, two = (stage.world.customers.by_member_no(number).cid for number in ("M1", "M2"))
+    stage.world.duplicates.merge(one, two, "test")
+    for dry_run in (True, False):
+        assert counts(run(stage, ORDERS, ImportKind.ORDERS, dry_run=dry_run)[0]) == (3, 0, 0, 3, 0)
+    assert stage.world.orders.stats([one])[one].count == 3
+    run(stage, ORDERS + "N4,M2,2026-11-04,70\r\n", ImportKind.ORDERS)
+    assert stage.world.orders.stats([one])[one].count == 4
+    run(stage, "会員番号,タグ\r\nM2,VIP\r\n", ImportKind.TAGS)
+    assert tag_names(stage, one) == {("VIP", "")}
+
+
+def test_events_of_somebody_who_was_merged_are_told_again_without_complaint(stage: Stage) -> None:
+    one, two = stage.customer("M1"), stage.customer("M2")
+    text = "イベントID,種類,会員番号,日時,名称\r\nE1,来店,M2,2024/05/01 10:00,本店\r\n"
+    run(stage, text, ImportKind.EVENTS)
+    stage.world.duplicates.merge(one, two, "test")
+    assert counts(run(stage, text.replace("M2", "M1"), ImportKind.EVENTS)[0]) == (1, 0, 0, 1, 0)
+    assert counts(run(stage, text.replace("E1", "E2"), ImportKind.EVENTS)[0]) == (1, 1, 0, 0, 0)
+    assert len(stage.world.tracking.timeline(one)) == 1
+
+
 # Events ---------------------------------------------------------------------------------------------------------------------
 
 

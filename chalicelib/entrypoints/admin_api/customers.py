@@ -16,7 +16,7 @@ from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.kernel.facts import ProfileChanged
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, customer_id, parse_customer_id
 from chalicelib.kernel.windows import local_date
-from chalicelib.orders.model import Line, Order, PurchaseStats
+from chalicelib.orders.model import Line, Order, PurchaseStats, numbered, told_number
 from chalicelib.people.model import member_identity
 from chalicelib.reactions import react
 from chalicelib.segments.rfm import Bounds, frequency, monetary, recency
@@ -253,6 +253,12 @@ class OrderBody(Body, kw_only=True):
         return told or tuple(Line(product) for product in dict.fromkeys(self.products))
 
 
+class SourcedOrderBody(OrderBody, kw_only=True):
+    """A purchase of a shop or till. source: whose number `order_no` is; all that name none share one row of numbers."""
+
+    source: Annotated[str, msgspec.Meta(pattern="^([a-z][a-z0-9_-]{0,39})?$")] = ""
+
+
 class LineView(View, kw_only=True):
     """One product of an order."""
 
@@ -263,9 +269,10 @@ class LineView(View, kw_only=True):
 
 
 class OrderView(View, kw_only=True):
-    """A purchase."""
+    """A purchase. source: the system whose number it is, empty where none was named."""
 
     order_no: str
+    source: str
     ordered_at: datetime
     amount_yen: int
     products: list[str]
@@ -289,18 +296,19 @@ class OrderTaken(View, kw_only=True):
 
 @endpoint(
     "POST", "/orders", scope="orders:write", summary="注文を登録（同じ注文番号は1回だけ数えます） / Take an order, once",
-    request=OrderBody, response=OrderTaken, status=201,
+    request=SourcedOrderBody, response=OrderTaken, status=201,
 )  # fmt: skip
-def take_order(call: Call[OrderBody]) -> OrderTaken:
+def take_order(call: Call[SourcedOrderBody]) -> OrderTaken:
     """Take an order."""
     given = call.body
     instant(given.ordered_at, InvalidError("order.time_malformed", field="ordered_at"))
     customer = call.world.customers.by_member_no(clean("member_no", given.member_no) or "-")
-    order = Order(given.order_no, customer.cid, given.ordered_at, given.amount_yen, (), given.shop, given.order_lines())
-    facts, strangers = call.world.orders.take([order])
-    if strangers:
-        raise InvalidError("order.of_another_customer")
-    react(facts, call.world)
+    number = numbered(given.source, given.order_no)
+    order = Order(number, customer.cid, given.ordered_at, given.amount_yen, (), given.shop, given.order_lines())
+    facts, (problem,) = call.world.orders.take([order])
+    react(facts, call.world)  # of one that was told otherwise too: who entered it may have died before this
+    if problem:
+        raise InvalidError(problem)
     return OrderTaken(order_no=given.order_no, customer_id=customer_id(customer.cid), is_first=facts[0].is_first)
 
 
@@ -313,7 +321,8 @@ def list_orders(call: Call[None]) -> OrderList:
     return OrderList(
         items=[
             OrderView(
-                order_no=order.order_no,
+                source=told_number(order.order_no)[0],
+                order_no=told_number(order.order_no)[1],
                 ordered_at=order.at,
                 amount_yen=order.amount_yen,
                 products=list(order.products),

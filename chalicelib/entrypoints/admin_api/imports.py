@@ -20,8 +20,8 @@ class ImportOptions(Body, kw_only=True):
 
     mapping: our field to the file's column, an empty column leaves the field out. types: of attributes. defaults: our field to
     the text for empty cells. dates: the order in which days are written. member_prefix: goes before every member number. tag: a
-    tag's name, for everybody in the file. tag_folder: of tags made on the way. trigger: rows may start scenarios. most_refused,
-    most_refused_percent: stop there.
+    tag's name, for everybody in the file. tag_folder: of tags made on the way. source: the shop or till whose order numbers these
+    are. trigger: rows may start scenarios. most_refused, most_refused_percent: stop there.
     """
 
     mapping: Texts | msgspec.UnsetType = msgspec.UNSET
@@ -35,6 +35,7 @@ class ImportOptions(Body, kw_only=True):
     member_prefix: Annotated[str, msgspec.Meta(pattern="^[0-9A-Za-z._-]{0,20}$")] | msgspec.UnsetType = msgspec.UNSET
     tag: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
     tag_folder: Annotated[str, msgspec.Meta(max_length=100)] | msgspec.UnsetType = msgspec.UNSET
+    source: Annotated[str, msgspec.Meta(pattern="^([a-z][a-z0-9_-]{0,39})?$")] | msgspec.UnsetType = msgspec.UNSET
     most_refused: Annotated[int, msgspec.Meta(ge=0)] | msgspec.UnsetType = msgspec.UNSET
     most_refused_percent: Annotated[int, msgspec.Meta(ge=0, le=100)] | msgspec.UnsetType = msgspec.UNSET
 
