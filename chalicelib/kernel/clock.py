@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Protocol
 
+EVER = datetime(1, 1, 1, tzinfo=UTC)  # before everything that happened
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # after it
+
 
 class Clock(Protocol):
     """Tells the time."""

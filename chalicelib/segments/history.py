@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
-from chalicelib.kernel.clock import from_text
+from chalicelib.kernel.clock import EVER, NEVER, from_text
 from chalicelib.kernel.each import Mapper
 from chalicelib.kernel.facts import Evidence
 from chalicelib.kernel.ids import Cid
@@ -13,7 +14,9 @@ from chalicelib.orders.model import Order
 from chalicelib.orders.service import Orders
 from chalicelib.people.model import audience_key, person_key
 from chalicelib.ports.database import Database, Item
+from chalicelib.segments.expression import All, AnyOf, Expression, HasActed, HasReacted, InSegment, Not
 from chalicelib.segments.model import Act, Contact, History, Person, Reaction, Way
+from chalicelib.segments.predicate import first_instant
 from chalicelib.settings import settings
 from chalicelib.tracking.service import Tracking
 
@@ -29,6 +32,23 @@ def asks_history(asked: Iterable[str]) -> frozenset[str]:
     return frozenset(word for word in asked if word.startswith(_WORDS))
 
 
+def asks_since(expression: Expression, now: datetime) -> datetime:
+    """Return from when on people's timelines matter to a condition: EVER where it sets no bound, NEVER where it asks for none."""
+    match expression:
+        case All(parts) | AnyOf(parts):
+            return min((asks_since(part, now) for part in parts), default=NEVER)
+        case Not(part):
+            return asks_since(part, now)
+        case InSegment(_, condition) if condition is not None:
+            return asks_since(condition, now)
+        case HasActed(days=days):
+            return first_instant(days, now) or EVER
+        case HasReacted():
+            return EVER
+        case _:
+            return NEVER
+
+
 class Histories:
     """Reads histories: of each number that a person has had one query for his orders, his acts and his scenarios each."""
 
@@ -38,17 +58,19 @@ class Histories:
         self._database = database
         self._each = each
 
-    def of(self, people: Iterable[Person], asked: frozenset[str]) -> dict[Cid, History]:
-        """Return the histories of people, as far as these words (asks_history) ask."""
+    def of(self, people: Iterable[Person], asked: frozenset[str], since: datetime = EVER) -> dict[Cid, History]:
+        """Return the histories of people, as far as these words (asks_history) ask, their timelines from an instant on."""
         numbers = {person.cid: (person.cid, *person.customer.aliases) for person in people}
         every = list(dict.fromkeys(cid for own in numbers.values() for cid in own))
         orders = self._read(self._orders.of, every, asked, "purchase")
-        noted = self._read(self._tracking.timeline, every, asked, "event:", "delivered:")
+        timed = asked if since < NEVER else frozenset[str]()
+        noted = self._read(lambda cid: self._tracking.timeline(cid, since), every, timed, "event:", "delivered:")
         runs = self._read(self._runs, every, asked, "scenario:", "delivered:scn|")
         sent = self._campaigns(every, asked)
         return {
             cid: _history(
                 asked,
+                since,
                 orders=(order for number in own for order in orders.get(number, ())),
                 noted=[item for number in own for item in noted.get(number, ())],
                 runs=[item for number in own for item in runs.get(number, ())],
@@ -79,7 +101,13 @@ class Histories:
 
 
 def _history(
-    asked: frozenset[str], *, orders: Iterable[Order], noted: Sequence[Item], runs: Sequence[Item], sent: Iterable[Contact]
+    asked: frozenset[str],
+    since: datetime,
+    *,
+    orders: Iterable[Order],
+    noted: Sequence[Item],
+    runs: Sequence[Item],
+    sent: Iterable[Contact],
 ) -> History:
     return History(
         orders=tuple(orders),
@@ -90,6 +118,7 @@ def _history(
         contacts=frozenset(contact for contact in (*sent, *_contacts(runs)) if _asks_for(asked, contact)),
         reactions=tuple(one for one in (*_clicks(noted), *_responses(runs)) if _asks_for(asked, one.to)),
         asked=asked,
+        since=since,
     )
 
 

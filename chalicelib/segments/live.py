@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,8 +22,8 @@ from typing import Any
 
 from chalicelib.kernel.clock import Clock
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, to_each
-from chalicelib.kernel.facts import Fact, IdentityUnlinked
-from chalicelib.kernel.ids import Cid
+from chalicelib.kernel.facts import Fact, IdentityUnlinked, LineFact
+from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.kernel.windows import local_date
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.observability import count, warning
@@ -33,11 +33,11 @@ from chalicelib.ports.database import Database, Statement
 from chalicelib.segments import table
 from chalicelib.segments.candidates import WAIT_SECONDS, Candidates, Wanted
 from chalicelib.segments.expression import Expression, asks
-from chalicelib.segments.history import asks_history
+from chalicelib.segments.history import asks_history, asks_since
 from chalicelib.segments.membership import NOTES_SK, Looked, Note, Notes, Standing, Step, concerns, is_as_noted, step_of, words_of
 from chalicelib.segments.model import Live, LiveState, Person, SavedSegment
 from chalicelib.segments.predicate import Predicate, compile_predicate
-from chalicelib.segments.service import Segments
+from chalicelib.segments.service import ADDRESS_FIELDS, Segments
 from chalicelib.settings import settings
 
 _REMEMBER_SECONDS = 5.0
@@ -53,11 +53,20 @@ _TELLING: ContextVar[frozenset[tuple[Cid, str]]] = ContextVar("telling", default
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A live segment as people are looked at for it. asked: what its condition asks (expression.asks)."""
+    """A live segment as people are looked at for it.
+
+    asked: what its condition asks (expression.asks). since: from when on it asks for people's timelines (history.asks_since).
+    """
 
     live: Live
     predicate: Predicate
     asked: frozenset[str]
+    since: datetime
+
+    @classmethod
+    def of(cls, live: Live, expression: Expression, now: datetime) -> Watched:
+        """Return a segment by its condition at `now`."""
+        return cls(live, compile_predicate(expression, now), asks(expression), asks_since(expression, now))
 
 
 class LiveSegments:
@@ -83,6 +92,8 @@ class LiveSegments:
         self._known: object = None
         self._watched: list[Watched] = []
         self._by_words: dict[tuple[str, ...], list[Watched]] = {}
+        self._keys: Collection[AccountKey] = ()
+        self._keys_until = self._monotonic()
 
     # Going live ---------------------------------------------------------------------------------------------------------------
 
@@ -145,7 +156,7 @@ class LiveSegments:
         plan = self._candidates.plan(wanted, part, now)
         if plan is None:
             return [{**work, "delay_seconds": WAIT_SECONDS}]
-        watched = Watched(live, compile_predicate(expression, now), asks(expression))
+        watched = Watched.of(live, expression, now)
         found = self._candidates.find(plan, wanted, part)
         while batch := list(islice(found, _BATCH)):
             self._note_all([person.cid for person in batch], watched, tell)
@@ -194,6 +205,8 @@ class LiveSegments:
         if not concerned:
             return
         wanted = [fact for words in concerned for fact in kinds[words]]
+        if any(fact.account not in self._keys for fact in wanted if isinstance(fact, LineFact)):
+            self._keys_until = self._monotonic()  # it was connected just now
         chosen = list({one.live.segment_id: one for found in concerned.values() for one in found}.values())
         origins = {fact.cid: fact.customer_cid for fact in wanted if isinstance(fact, IdentityUnlinked)}
         cids = list(dict.fromkeys([*(fact.cid for fact in wanted), *origins.values()]))
@@ -228,7 +241,7 @@ class LiveSegments:
                 continue  # it names something that there is no more
             # One that has changed is prepared anew before anybody is looked at for it.
             if _meaning(expression) == live.meaning:
-                yield Watched(live, compile_predicate(expression, now), asks(expression))
+                yield Watched.of(live, expression, now)
 
     # Looking ------------------------------------------------------------------------------------------------------------------
 
@@ -260,9 +273,21 @@ class LiveSegments:
         count("SegmentsUnsettled")
 
     def _load(self, cids: Sequence[Cid], watched: Sequence[Watched]) -> dict[Cid, Person]:
-        asked = asks_history(frozenset().union(*(one.asked for one in watched)))
-        accounts = [account.key for account in self._accounts.everyone()]
-        return {person.cid: person for person in self._segments.load(cids, accounts, asked=asked).values()}
+        asked = frozenset[str]().union(*(one.asked for one in watched))
+        people = self._segments.load(
+            cids,
+            self._account_keys(),
+            addresses=not ADDRESS_FIELDS.isdisjoint(asked),
+            asked=asks_history(asked),
+            since=min(one.since for one in watched),
+        )
+        return {person.cid: person for person in people.values()}
+
+    def _account_keys(self) -> Collection[AccountKey]:
+        if self._monotonic() >= self._keys_until:
+            until = self._monotonic() + _REMEMBER_SECONDS
+            self._keys, self._keys_until = {account.key for account in self._accounts.everyone()}, until
+        return self._keys
 
     def _steps(self, who: Looked, person: Person, notes: Notes, watched: Sequence[Watched], now: datetime) -> list[Step]:
         telling = _TELLING.get()

@@ -18,6 +18,7 @@ from chalicelib.customers.model import (
     is_mobile,
 )
 from chalicelib.friends.model import Friend, from_item
+from chalicelib.kernel.clock import EVER
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.kernel.windows import day_of, local_date
 from chalicelib.orders.model import STATS_SK, Order, PurchaseStats, stats_of
@@ -87,7 +88,8 @@ class Reaction:
 class History:
     """What a person has done and been sent, of all numbers that he has had.
 
-    asked: what it was read for, in the words of segments.expression.asks; about anything else it says nothing.
+    asked: what it was read for, in the words of segments.expression.asks; about anything else it says nothing. since: what is on
+    the timeline, acts and clicks, was read from here on.
     """
 
     orders: tuple[Order, ...] = ()
@@ -96,6 +98,7 @@ class History:
     contacts: frozenset[Contact] = frozenset()
     reactions: tuple[Reaction, ...] = ()
     asked: frozenset[str] = frozenset()
+    since: datetime = EVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,9 +110,18 @@ def _falls_between(day: date | None, first: date | None, last: date | None) -> b
 
 def _lies_ago(days: Span, today: date) -> Callable[[datetime], bool]:
     """Return whether an instant lies so many JST days before today; by two instants, the day of each costs ten times as much."""
-    since = None if days.high is None else _midnight(today - timedelta(days=math.floor(days.high)))
+    since = _first_instant(days, today)
     before = None if days.low is None else _midnight(today - timedelta(days=math.ceil(days.low) - 1))
     return lambda at: (since is None or at >= since) and (before is None or at < before)
+
+
+def first_instant(days: Span, now: datetime) -> datetime | None:
+    """Return from when on what happened lies at most so many JST days ago, None where there is no such bound."""
+    return _first_instant(days, local_date(now))
+
+
+def _first_instant(days: Span, today: date) -> datetime | None:
+    return None if days.high is None else _midnight(today - timedelta(days=math.floor(days.high)))
 
 
 def _midnight(day: date) -> datetime:

@@ -15,6 +15,7 @@ import msgspec
 
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.customers.service import Customers
+from chalicelib.kernel.clock import EVER
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.people.model import cid_of
@@ -38,7 +39,7 @@ _NEVER = datetime(2000, 1, 1, tzinfo=UTC)  # what a condition asks does not hang
 _ID = re.compile(r"seg_[0-9A-Za-z_]{1,36}\Z")
 _MOST_BYTES = 60_000  # of JSON; an item of DynamoDB takes 400 KB, in which a Japanese character may take two times its bytes
 # What says whether an address works is read only when somebody asks: it stands elsewhere.
-_ADDRESS_FIELDS = frozenset({"field:email.reachable", "field:sms.reachable"})
+ADDRESS_FIELDS = frozenset({"field:email.reachable", "field:sms.reachable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,14 @@ class Segments:
         addresses: bool = True,
         conditions: Iterable[object] = (),
         asked: frozenset[str] = frozenset(),
+        since: datetime = EVER,
     ) -> dict[Cid, Person]:
         """Return people by the number asked for, following identity links, with their friendships on these accounts.
 
         kinds: which of a person's items the caller asks about, the profile among them; the others seem to be empty.
         addresses: whether it matters which of his addresses must not be used. conditions: those that will be asked of them:
         their histories are read as far as these ask; asked: and as far as these words do (history.asks_history).
+        since: from when on their timelines matter (history.asks_since).
         """
         wanted = list(dict.fromkeys(cids))
         kinds = [*kinds, *(f"{FRIEND_PREFIX}{account}" for account in accounts)]
@@ -98,7 +101,9 @@ class Segments:
             if not todo:
                 break
         refused = self._suppressed(found.values()) if addresses else set()
-        people = self._with_histories([_without(person, refused) for person in found.values()], asked | self._asked(conditions))
+        people = self._with_histories(
+            [_without(person, refused) for person in found.values()], asked | self._asked(conditions), since
+        )
         return {asked: _with_friends(people[cid], left.get(asked)) for asked, cid in target.items() if cid in people}
 
     def _suppressed(self, people: Iterable[Person]) -> set[tuple[DeliveryChannel, str]]:
@@ -108,13 +113,17 @@ class Segments:
     def _asked(self, conditions: Iterable[object]) -> frozenset[str]:
         return frozenset().union(*(self._compile(condition, _NEVER, None).asked for condition in conditions))
 
-    def _with_histories(self, people: Iterable[Person], asked: frozenset[str]) -> dict[Cid, Person]:
+    def _with_histories(self, people: Iterable[Person], asked: frozenset[str], since: datetime = EVER) -> dict[Cid, Person]:
         """Return people with their histories, read anew for those whose do not say as much."""
         known = {person.cid: person for person in people}
-        lacking = {cid: person for cid, person in known.items() if not asked <= person.history.asked}
+        lacking = {
+            cid: person
+            for cid, person in known.items()
+            if asked and not (asked <= person.history.asked and person.history.since <= since)
+        }
         if not lacking:
             return known
-        histories = self._histories.of(lacking.values(), asked)
+        histories = self._histories.of(lacking.values(), asked, since)
         return known | {cid: replace(person, history=histories[cid]) for cid, person in lacking.items()}
 
     def read(self, condition: object, *, anew: bool = False) -> Expression:
@@ -184,7 +193,7 @@ class Segments:
         may_hold = compile_predicate(whatever_was(expression), now, account)
         asked = asks_history(asks(expression))
         further = self._asked(conditions)
-        asks_for_addresses = not _ADDRESS_FIELDS.isdisjoint(asks(expression))
+        asks_for_addresses = not ADDRESS_FIELDS.isdisjoint(asks(expression))
         items = self._database.scan(settings().core_table, segment=segment, segments=segments)
         persons = (item for item in items if item["pk"].startswith("C#"))
         everybody = (

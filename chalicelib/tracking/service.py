@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib.kernel.clock import Clock
+from chalicelib.kernel.clock import EVER, Clock
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.facts import EmailOpened, Fact, LinkClicked, Occurred
 from chalicelib.kernel.ids import Cid
@@ -203,6 +203,6 @@ class Tracking:
         """Note that a person did something himself at this instant: not a purchase, not what a machine did for him."""
         table.acted(cid, at)
 
-    def timeline(self, cid: Cid) -> list[Item]:
-        """Return what a person did, oldest first."""
-        return table.timeline(self._database, cid)
+    def timeline(self, cid: Cid, since: datetime = EVER) -> list[Item]:
+        """Return what a person did at this instant and later, oldest first."""
+        return table.timeline(self._database, cid, since)

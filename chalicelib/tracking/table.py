@@ -112,9 +112,9 @@ def note_all(database: Database, facts: Iterable[Occurred]) -> None:
     database.put_many(settings().timeline_table, items)
 
 
-def timeline(database: Database, cid: Cid) -> list[Item]:
-    """Return what a person did, oldest first."""
-    return database.query(settings().timeline_table, person_key(cid), prefix="EV#")
+def timeline(database: Database, cid: Cid, since: datetime) -> list[Item]:
+    """Return what a person did at this instant and later, oldest first."""
+    return database.query(settings().timeline_table, person_key(cid), prefix="EV#", after=f"EV#{to_text(since)}")
 
 
 def keep_occurrences(database: Database, facts: Sequence[Occurred], expires: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -14,10 +15,12 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
+from chalicelib.kernel.clock import EVER
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import AccountKey
 from chalicelib.segments import sql
 from chalicelib.segments.expression import All, InSegment
+from chalicelib.segments.history import asks_since
 from chalicelib.segments.model import Person
 from chalicelib.segments.predicate import compile_predicate
 from chalicelib.segments.reading import parse
@@ -93,6 +96,20 @@ def test_half_of_the_trees_tell_people_apart(seed: int) -> None:
         holds = compile_predicate(parse(question.maker.leaf()), question.maker.now, question.maker.account)
         telling += len({holds(person) for person in question.people}) == 2
     assert telling > 100
+
+
+@given(MAKERS)
+@settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+def test_a_past_from_where_a_condition_asks_on_answers_as_the_whole(maker: Maker) -> None:
+    question = Question(maker, sql.compile_sql)
+    for tree in trees(question):
+        expression = parse(tree, question.saved.get)
+        since, holds = asks_since(expression, maker.now), compile_predicate(expression, maker.now, maker.account)
+        for person in question.people:
+            past = person.history
+            acts = tuple(act for act in past.acts if act.at >= since)
+            late = replace(person, history=replace(past, acts=acts, reactions=past.reactions if since == EVER else ()))
+            assert holds(late) == holds(person), tree
 
 
 # Compilers that are wrong in one place, and the kind of leaf that shows it: each is what one writes who has not thought of it.

@@ -178,6 +178,39 @@ def test_what_concerns_no_live_segment_reads_nothing(stage: Stage, monkeypatch: 
     assert 0 < len(calls) <= 4
 
 
+def test_of_a_long_past_no_more_is_read_than_conditions_ask(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event of somebody with a long past: his items, the days that are asked of his past, his notes; three requests."""
+    cid = stage.customer("M1", email="a@example.com")
+    live(stage, "seg_lately", {"event": {"kind": "visited", "within_days": 7, "count_from": 100}})
+    live(stage, "seg_now", {"not": {"event": {"kind": "visited", "within_days": 2}}})
+    now = stage.clock.now()
+    past = [Occurred(fact_id=f"o{day}", cid=cid, at=now - timedelta(days=day), event="visited", name="x") for day in range(1, 60)]
+    stage.world.tracking.note_all(past)
+    fact = Occurred(fact_id="o", cid=cid, at=now, event="visited")
+    look = lambda: stage.world.live_segments.on_facts([fact], now, lambda facts: None)  # noqa: E731
+    look()  # what is live, and which accounts there are, is remembered
+    calls: list[tuple[str, int]] = []
+    original = BaseClient._make_api_call
+
+    def call(self: BaseClient, operation: str, arguments: dict[str, Any]) -> Any:
+        answer = original(self, operation, arguments)
+        calls.append((operation, answer.get("Count", 0)))
+        return answer
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", call)
+    look()
+    assert sorted(calls) == [("BatchGetItem", 0), ("BatchGetItem", 0), ("Query", 7)]
+
+
+def test_an_account_that_was_connected_just_now_counts(stage: Stage, told: list[Fact]) -> None:
+    live(stage, "seg_friends", {"field": "line.reachable", "is": True})
+    at = stage.clock.now()
+    react(stage.world.friends.follow(MAIN, HANAKO, at, event_id="e1", is_unblocked=False, reply=None), stage.world)
+    second = stage.world.line_accounts.connect("second", "二号店", "1234567891", "f" * 32, "https://shop.test/login").key
+    react(stage.world.friends.follow(second, TARO, at, event_id="e2", is_unblocked=False, reply=None), stage.world)
+    assert [way for way, _ in short(told)] == ["in", "in"]
+
+
 def test_whoever_comes_in_is_written_to_until_he_goes(stage: Stage, runner: Runner) -> None:
     """The whole way: the work queue prepares, a tag brings him in, days pass, and who leaves gets no second message."""
     stage.template("tpl_hello", "ようこそ")
