@@ -10,7 +10,7 @@ from chalicelib.imports.taking import Directory, Outcome, Row, TagBook, is_by_li
 from chalicelib.imports.values import OrderRow, order_number, order_of
 from chalicelib.kernel.errors import DomainError, InvalidError
 from chalicelib.kernel.ids import Cid
-from chalicelib.orders.model import Order, numbered
+from chalicelib.orders.model import Order, Telling, numbered
 from chalicelib.orders.service import Orders
 from chalicelib.people.service import People
 from chalicelib.tags.service import Tags
@@ -54,20 +54,20 @@ class OrderRows:
         before = dict(zip(good, self._orders.compare([order for _, order in good.values()]), strict=True))
         taken: list[str] = []
         for number, (group, _) in good.items():
-            known = before[number]
-            if known:
-                _refuse(group, InvalidError(known, field="order_no"), outcome)
-            if known != "order.of_another_customer":
+            telling = before[number]
+            if telling.problem:
+                _refuse(group, telling.problem, outcome)
+            if telling is not Telling.ANOTHERS:
                 taken.append(number)  # a known one too: whoever entered it may have died before he counted it
-            outcome.created += known is None
-            outcome.same += known == ""
+            outcome.created += telling is Telling.NEW
+            outcome.same += telling is Telling.SAME
         if job.options.dry_run or not taken:
             return
-        facts, problems = self._orders.take([good[number][1] for number in taken])
+        facts, tellings = self._orders.take([good[number][1] for number in taken])
         outcome.facts += facts
-        for number, problem in zip(taken, problems, strict=True):
-            if problem and before[number] is None:  # entered by somebody else since we looked
-                _refuse(good[number][0], InvalidError(problem, field="order_no"), outcome)
+        for number, telling in zip(taken, tellings, strict=True):
+            if telling.problem and before[number] is Telling.NEW:  # entered by somebody else since we looked
+                _refuse(good[number][0], telling.problem, outcome)
                 outcome.created -= 1
         if job.options.tag:
             tag_id = TagBook(self._tags).id_of(job.options.tag, job)

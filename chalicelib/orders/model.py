@@ -5,12 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from chalicelib.kernel.clock import from_text, to_text
+from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import Cid
 from chalicelib.ports.database import Item
 
 STATS_SK = "S"
+
+
+class Telling(StrEnum):
+    """What an order that is told is to us. Of known ones what was entered first stands."""
+
+    NEW = "new"
+    SAME = "same"
+    OTHERWISE = "otherwise"
+    ANOTHERS = "anothers"
+
+    @property
+    def problem(self) -> InvalidError | None:
+        """Why it was not taken as it was told."""
+        match self:
+            case Telling.OTHERWISE:
+                return InvalidError("order.differs", field="order_no")
+            case Telling.ANOTHERS:
+                return InvalidError("order.of_another_customer", field="order_no")
+            case _:
+                return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from chalicelib.kernel.facts import OrderPlaced
 from chalicelib.kernel.ids import Cid
 from chalicelib.orders import table
-from chalicelib.orders.model import STATS_SK, Order, PurchaseStats, stats_of, told_number
+from chalicelib.orders.model import STATS_SK, Order, PurchaseStats, Telling, stats_of, told_number
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database
 
@@ -28,21 +28,17 @@ class Orders:
         self._people = people
         self._database = database
 
-    def compare(self, orders: Sequence[Order]) -> list[str | None]:
-        """Return for each order None where it is new, "" where it is known as told, else what it is not taken for as told.
-
-        That is `order.of_another_customer`, or `order.differs`: what was entered first stands.
-        """
+    def compare(self, orders: Sequence[Order]) -> list[Telling]:
+        """Return for each order what it is to us, and enter none."""
         told = {order.order_no: order for order in orders}
         kept = self._entered_plainly(told.values()) | table.get_many(self._database, told)
         owns = self._owns((order, kept[order.order_no]) for order in orders if order.order_no in kept)
-        return [_difference(known, order, owns) if (known := kept.get(order.order_no)) else None for order in orders]
+        return [_telling(order, kept.get(order.order_no), owns) for order in orders]
 
-    def take(self, orders: Iterable[Order]) -> tuple[list[OrderPlaced], list[str]]:
+    def take(self, orders: Iterable[Order]) -> tuple[list[OrderPlaced], list[Telling]]:
         """Enter orders, each number once.
 
-        Return the facts of those that are their customers', again when told again, and for each order given what it was not
-        taken for as told, empty where it was: see `compare`.
+        Return the facts of those that are their customers', again when told again, and for each order given what it is to us.
         """
         told = list(orders)
         given: dict[str, Order] = {}
@@ -55,7 +51,7 @@ class Orders:
         known = [order.order_no for order, outcome in zip(fresh, outcomes, strict=True) if outcome]
         kept = plain | table.get_many(self._database, known)
         owns = self._owns((order, kept[order.order_no]) for order in told if order.order_no in kept)
-        problems = [_difference(kept.get(order.order_no, given[order.order_no]), order, owns) for order in told]
+        tellings = [_telling(order, kept.get(order.order_no) or _earlier(order, given), owns) for order in told]
         mine = [number for number, order in given.items() if number not in kept or owns(order.cid, kept[number].cid)]
         # What was entered first stands: a second telling with another amount or day is not a second purchase.
         table.put_purchases(self._database, [kept.get(number, given[number]) for number in mine])
@@ -63,7 +59,7 @@ class Orders:
         counted = [replace(kept.get(number, given[number]), cid=given[number].cid) for number in mine]
         self._count(counted, {given[number].cid for number in (*plain, *known)}, before)
         after = self.stats({order.cid for order in counted})
-        return [_fact(order, is_first=order.order_no == after[order.cid].first_no) for order in counted], problems
+        return [_fact(order, is_first=order.order_no == after[order.cid].first_no) for order in counted], tellings
 
     def _entered_plainly(self, orders: Collection[Order]) -> dict[str, Order]:
         """Return which orders of a source are known already without it, e.g. from the shop's past that was brought in.
@@ -120,10 +116,17 @@ class Orders:
         return sorted((order for number in numbers for order in self.of(number)), key=lambda order: (order.at, order.order_no))
 
 
-def _difference(kept: Order, told: Order, owns: Callable[[Cid, Cid], bool]) -> str:
+def _telling(told: Order, kept: Order | None, owns: Callable[[Cid, Cid], bool]) -> Telling:
+    if kept is None:
+        return Telling.NEW
     if not owns(told.cid, kept.cid):
-        return "order.of_another_customer"
-    return "" if replace(kept, cid=told.cid, order_no=told.order_no) == told else "order.differs"
+        return Telling.ANOTHERS
+    return Telling.SAME if replace(kept, cid=told.cid, order_no=told.order_no) == told else Telling.OTHERWISE
+
+
+def _earlier(order: Order, given: Mapping[str, Order]) -> Order | None:
+    first = given[order.order_no]
+    return None if first is order else first
 
 
 def _is_same_sale(told: Order, kept: Order) -> bool:

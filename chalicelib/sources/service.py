@@ -128,13 +128,9 @@ class Sources:
             if isinstance(person, int):
                 number = numbered(source.source_id, report.order_no)
                 orders.append(Order(number, person, report.at, report.amount_yen, (), report.shop, report.lines))
-        facts, found = self._orders.take(orders) if orders else ([], [])
-        problems = iter(found)
-        outcomes: list[Cid | DomainError] = []
-        for person in people:
-            problem = next(problems) if isinstance(person, int) else ""
-            outcomes.append(InvalidError(problem) if problem else person)
-        return facts, outcomes
+        facts, tellings = self._orders.take(orders) if orders else ([], [])
+        problems = (telling.problem for telling in tellings)
+        return facts, [(next(problems) or person) if isinstance(person, int) else person for person in people]
 
     def _people(self, source: Source, reports: Iterable[Report]) -> list[Cid | DomainError]:
         found: dict[str, Cid | DomainError] = {}

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.kernel.ids import Cid
-from chalicelib.orders.model import Order, PurchaseStats, numbered, told_number
+from chalicelib.orders.model import Order, PurchaseStats, Telling, numbered, told_number
 from tests.builders import Stage
 from tests.rooms.crashes import every_crash, every_intrusion
 
@@ -37,8 +37,8 @@ def add_up(stage: Stage, cid: Cid, *orders: Order) -> None:
 def test_orders_add_up(stage: Stage) -> None:
     cid = stage.customer("M1")
     orders = [order("A", cid, 3, 100), order("B", cid, 1, 250), order("C", cid, 2, -50)]
-    facts, problems = stage.world.orders.take(orders)
-    assert problems == ["", "", ""]
+    facts, tellings = stage.world.orders.take(orders)
+    assert tellings == [Telling.NEW] * 3
     assert [fact.fact_id for fact in facts] == ["order|A", "order|B", "order|C"]
     assert [fact.is_first for fact in facts] == [False, True, False]
     add_up(stage, cid, *orders)
@@ -53,10 +53,9 @@ def test_a_customer_without_orders_has_none(stage: Stage) -> None:
 
 def test_an_order_told_again_counts_once_and_tells_the_same_fact(stage: Stage) -> None:
     cid = stage.customer("M1")
-    first = stage.world.orders.take([order("A", cid)])
-    assert stage.world.orders.take([order("A", cid)]) == first
-    facts, problems = stage.world.orders.take([order("A", cid), order("A", cid)])
-    assert (facts, problems) == (first[0], ["", ""])
+    first = stage.world.orders.take([order("A", cid)])[0]
+    assert stage.world.orders.take([order("A", cid)]) == (first, [Telling.SAME])
+    assert stage.world.orders.take([order("A", cid), order("A", cid)]) == (first, [Telling.SAME] * 2)
     add_up(stage, cid, order("A", cid))
 
 
@@ -65,23 +64,23 @@ def test_an_order_told_again_to_the_microsecond_tells_the_same_fact(stage: Stage
     exact = Order("A", cid, DAY.replace(microsecond=123_456), 100)
     first = stage.world.orders.take([exact])
     assert first[0][0].is_first
-    assert stage.world.orders.take([exact]) == first
+    assert stage.world.orders.take([exact]) == (first[0], [Telling.SAME])
 
 
 def test_what_was_entered_first_stands(stage: Stage) -> None:
     cid = stage.customer("M1")
     stage.world.orders.take([order("A", cid, 0, 100)])
-    facts, problems = stage.world.orders.take([order("A", cid, 5, 999)])
+    facts, tellings = stage.world.orders.take([order("A", cid, 5, 999)])
     assert (facts[0].amount_yen, facts[0].at) == (100, DAY)
-    assert problems == ["order.differs"]
+    assert tellings == [Telling.OTHERWISE]
     add_up(stage, cid, order("A", cid, 0, 100))
 
 
 def test_an_order_of_another_customer_is_refused_and_counts_for_neither(stage: Stage) -> None:
     mine, thief = stage.customer("M1"), stage.customer("M2")
     stage.world.orders.take([order("A", mine)])
-    facts, problems = stage.world.orders.take([order("A", thief), order("B", thief)])
-    assert problems == ["order.of_another_customer", ""]
+    facts, tellings = stage.world.orders.take([order("A", thief), order("B", thief)])
+    assert tellings == [Telling.ANOTHERS, Telling.NEW]
     assert [fact.order_no for fact in facts] == ["B"]
     add_up(stage, mine, order("A", mine))
     add_up(stage, thief, order("B", thief))
@@ -90,10 +89,10 @@ def test_an_order_of_another_customer_is_refused_and_counts_for_neither(stage: S
 def test_two_shops_may_number_alike(stage: Stage) -> None:
     cid, other = stage.customer("M1"), stage.customer("M2")
     told = [order(numbered("ec", "1001"), cid), order(numbered("pos", "1001"), other, 1), order("1001", cid, 2)]
-    facts, problems = stage.world.orders.take(told)
-    assert problems == ["", "", ""]
+    facts, tellings = stage.world.orders.take(told)
+    assert tellings == [Telling.NEW] * 3
     assert len({fact.fact_id for fact in facts}) == 3
-    assert stage.world.orders.take(told) == (facts, problems)
+    assert stage.world.orders.take(told) == (facts, [Telling.SAME] * 3)
     add_up(stage, cid, told[0], told[2])
     add_up(stage, other, told[1])
     assert [told_number(one.order_no) for one in stage.world.orders.of(cid)] == [("ec", "1001"), ("", "1001")]
@@ -102,22 +101,23 @@ def test_two_shops_may_number_alike(stage: Stage) -> None:
 def test_a_shops_order_that_is_known_without_the_shop_is_not_counted_again(stage: Stage) -> None:
     cid, other = stage.customer("M1"), stage.customer("M2")
     kept, _ = stage.world.orders.take([order("1001", cid)])
-    assert stage.world.orders.take([order("ec 1001", cid)]) == (kept, [""])
+    assert stage.world.orders.take([order("ec 1001", cid)]) == (kept, [Telling.SAME])
     add_up(stage, cid, order("1001", cid))
-    facts, problems = stage.world.orders.take([order("pos 1001", cid, 3), order("till 1001", other)])
-    assert ([fact.order_no for fact in facts], problems) == (["pos 1001", "till 1001"], ["", ""]), "other sales with that number"
+    facts, tellings = stage.world.orders.take([order("pos 1001", cid, 3), order("till 1001", other)])
+    assert [fact.order_no for fact in facts] == ["pos 1001", "till 1001"], "other sales with that number"
+    assert tellings == [Telling.NEW] * 2
 
 
 def test_an_order_that_is_told_again_after_a_merge_is_still_his(stage: Stage) -> None:
     kept, gone, other = (stage.customer(name) for name in ("M1", "M2", "M3"))
     stage.world.orders.take([order("A", gone), order("B", kept, 1)])
     stage.world.duplicates.merge(kept, gone, "test")
-    facts, problems = stage.world.orders.take([order("A", kept), order("C", kept, 2)])
-    assert problems == ["", ""]
+    facts, tellings = stage.world.orders.take([order("A", kept), order("C", kept, 2)])
+    assert tellings == [Telling.SAME, Telling.NEW]
     assert [(fact.order_no, fact.cid, fact.is_first) for fact in facts] == [("A", kept, True), ("C", kept, False)]
     assert counted(stage, kept) == fold([order("A", kept), order("B", kept, 1), order("C", kept, 2)])
     assert stage.world.orders.compare([order("A", kept), order("A", kept, 0, 7), order("A", other), order("Z", kept)]) == [
-        "", "order.differs", "order.of_another_customer", None,
+        Telling.SAME, Telling.OTHERWISE, Telling.ANOTHERS, Telling.NEW,
     ]  # fmt: skip
     assert len(stage.world.orders.all_of(kept)) == 3, "it lies in one timeline alone"
 
@@ -141,9 +141,9 @@ def test_of_two_orders_on_one_day_only_one_is_the_first(stage: Stage) -> None:
 def test_many_orders_of_many_customers_are_taken_at_once(stage: Stage) -> None:
     cids = [stage.customer(f"M{i}") for i in range(7)]
     orders = [order(f"N{i}", cids[i % 7], i % 5, i) for i in range(120)]
-    facts, problems = stage.world.orders.take(orders)
+    facts, tellings = stage.world.orders.take(orders)
     assert len(facts) == 120
-    assert not any(problems)
+    assert {*tellings} == {Telling.NEW}
     for cid in cids:
         add_up(stage, cid, *(one for one in orders if one.cid == cid))
         assert sum(fact.is_first for fact in facts if fact.cid == cid) == 1
@@ -157,10 +157,12 @@ def test_any_calls_in_any_order_with_any_repetition_add_up(stage: Stage, calls: 
     known: dict[str, Order] = {}
     for call in calls:
         told = [order(f"{name}-{number}", cid, day) for number, day in call]
-        _, problems = stage.world.orders.take(told)
+        _, tellings = stage.world.orders.take(told)
+        expected = []
         for one in told:
-            known.setdefault(one.order_no, one)
-        assert problems == ["" if known[one.order_no] == one else "order.differs" for one in told]
+            first = known.setdefault(one.order_no, one)
+            expected.append(Telling.NEW if first is one else Telling.SAME if first == one else Telling.OTHERWISE)
+        assert tellings == expected
     add_up(stage, cid, *known.values())
 
 

@@ -305,10 +305,10 @@ def take_order(call: Call[SourcedOrderBody]) -> OrderTaken:
     customer = call.world.customers.by_member_no(clean("member_no", given.member_no) or "-")
     number = numbered(given.source, given.order_no)
     order = Order(number, customer.cid, given.ordered_at, given.amount_yen, (), given.shop, given.order_lines())
-    facts, (problem,) = call.world.orders.take([order])
+    facts, (telling,) = call.world.orders.take([order])
     react(facts, call.world)  # of one that was told otherwise too: who entered it may have died before this
-    if problem:
-        raise InvalidError(problem)
+    if telling.problem:
+        raise telling.problem
     return OrderTaken(order_no=given.order_no, customer_id=customer_id(customer.cid), is_first=facts[0].is_first)
 
 
