@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from chalicelib.campaigns import table
@@ -183,14 +184,13 @@ class Campaigns:
             # An earlier try may have stopped before its steps were queued; they may come twice.
             return self._first_pages(campaign) if is_last else []
         count = 0
-        batch: list[Cid] = []
-        for person in self._candidates.find(plan, wanted, part):
-            count += 1
-            batch.append(person.cid)
-            if len(batch) == PAGE:
-                table.freeze(self._database, campaign, batch)
-                batch = []
-        table.freeze(self._database, campaign, batch)
+        found = (person.cid for person in self._candidates.find(plan, wanted, part))
+        while batch := list(islice(found, PAGE)):
+            # Pages do not go back: of two workers at one part the slower adds nobody once they are on their way.
+            if self.get(campaign_id).state is not CampaignState.FREEZING:
+                return []
+            table.freeze(self._database, campaign, batch)
+            count += len(batch)
         table.note_page(self._database, campaign_id, f"AUDIENCE#{part}", {"count": count})
         if not is_last:
             return [{**step, "part": part + 1}]
@@ -241,7 +241,7 @@ class Campaigns:
         return []
 
     def _end(self, campaign_id: str) -> None:
-        if len(table.notes(self._database, campaign_id, "DONE#")) < AUDIENCE_SHARDS or self.report(campaign_id).waiting > 0:
+        if not self._is_through(campaign_id) or self.report(campaign_id).waiting > 0:
             return
         campaign = self.get(campaign_id)
         if campaign.state is CampaignState.SENDING:  # and not called off while the last page left
@@ -285,11 +285,18 @@ class Campaigns:
         return steps
 
     def report(self, campaign_id: str) -> CampaignReport:
-        """Return how a campaign stands."""
-        audience = sum(item["count"] for item in table.notes(self._database, campaign_id, "AUDIENCE#"))
+        """Return how a campaign stands. Its audience and who waits are sure when every page has been looked at."""
+        # How many a part found says little of its rows: it may have come twice, and somebody may have been found in two parts.
+        found = sum(item["count"] for item in table.notes(self._database, campaign_id, "AUDIENCE#"))
+        is_through = self._is_through(campaign_id)
         counts: Counter[str] = Counter()
         for item in table.notes(self._database, campaign_id, "PAGE#"):
             counts.update(item["counts"])
+        audience = counts.total() if is_through else max(found, counts.total())
         skipped = {word.removeprefix("skipped "): n for word, n in counts.items() if word.startswith("skipped")}
         done = counts["sent"] + counts["failed"] + sum(skipped.values())
         return CampaignReport(audience, counts["sent"], skipped, audience - done, counts["failed"])
+
+    def _is_through(self, campaign_id: str) -> bool:
+        """Say whether every page of the audience has been looked at once; whoever had to wait may still wait."""
+        return len(table.notes(self._database, campaign_id, "DONE#")) == AUDIENCE_SHARDS

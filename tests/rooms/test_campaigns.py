@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +20,8 @@ from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.errors import ConflictError, QuotaExceededError, TemporaryError
 from chalicelib.kernel.ids import Cid
 from chalicelib.people.model import AUDIENCE_SHARDS
+from chalicelib.segments.candidates import PARTS, Plan, Wanted
+from chalicelib.segments.model import Person
 from chalicelib.settings import settings
 from tests.builders import HANAKO, MAIN, Stage
 from tests.fakes.runner import Runner
@@ -379,3 +382,83 @@ def test_a_campaign_whose_steps_were_lost_goes_on_by_the_reconciler(stage: Stage
     runner.until(NOON + timedelta(hours=3, minutes=1))
     assert (len(received(stage)), set(received(stage).values())) == (10, {1})
     assert state(stage, campaign_id) is CampaignState.SENT
+
+
+def test_a_part_that_comes_again_and_finds_fewer_ends_nothing_before_everybody_has_it(stage: Stage, runner: Runner) -> None:
+    cids = crowd(stage, range(1000, 1010))
+    stage.world.caps.set_limits(Limits((Cap("all", 1, timedelta(days=7), "delay"),)))
+    stage.world.tags.create("first", tag_id="tag_first")
+    stage.world.tags.add(cids[0], "tag_first", "test")
+    campaign(stage, condition={"tag": "tag_first"})
+    runner.days(0.1)
+    made = campaign(stage)
+    stage.work.messages.clear()
+    stage.world.campaigns.start(made)
+    for part in range(PARTS - 1):
+        stage.world.campaigns.freeze(made, part)
+    left = next(cid for cid in cids[1:] if table.notes(stage.world.database, made, f"AUDIENCE#{part_of(stage, cid)}"))
+    blocked = {"line_user_id": f"U{left:032x}", "state": "blocked", "first_seen_at": "2026-11-01T00:00:00.000Z"}
+    stage.world.database.put_many(settings().core_table, [{"pk": f"C#{left}", "sk": "FR#main", **blocked}])
+    stage.world.campaigns.freeze(made, part_of(stage, left))
+    enqueue(stage.world.campaigns.freeze(made, PARTS - 1), stage.world)
+    runner.days(1)
+    report = stage.world.campaigns.report(made)
+    assert (report.audience, report.sent, report.skipped, report.waiting) == (10, 8, {"blocked": 1}, 1)
+    assert state(stage, made) is CampaignState.SENDING
+    runner.days(7)
+    assert (state(stage, made), stage.world.campaigns.report(made).waiting) == (CampaignState.SENT, 0)
+
+
+def part_of(stage: Stage, cid: Cid) -> int:
+    def is_in(part: int) -> bool:
+        items = stage.world.database.scan(settings().core_table, segment=part, segments=PARTS)
+        return any(item["pk"] == f"C#{cid}" for item in items)
+
+    return next(part for part in range(PARTS) if is_in(part))
+
+
+def test_who_is_found_in_two_parts_because_of_a_link_counts_once_and_the_campaign_ends(stage: Stage, runner: Runner) -> None:
+    stage.template("tpl_mail", "mail", channel="email")
+    made = stage.world.campaigns.create("mail", DeliveryChannel.EMAIL, "tpl_mail", EVERYBODY)
+    friends = crowd(stage, range(1000, 1020))
+    member = next(cid for n in range(50) if part_of(stage, cid := stage.customer(f"m{n}", email=f"{n}@x.test")) == 0)
+    friend = next(cid for cid in friends if part_of(stage, cid) > 0)
+    stage.world.campaigns.schedule(made.campaign_id, None)
+    stage.world.campaigns.start(made.campaign_id)
+    stage.world.campaigns.freeze(made.campaign_id, 0)
+    stage.world.people.mark_merged(friend, member)
+    for part in range(1, PARTS):
+        last = stage.world.campaigns.freeze(made.campaign_id, part)
+    enqueue(last, stage.world)
+    runner.days(0.1)
+    report = stage.world.campaigns.report(made.campaign_id)
+    assert report.audience == report.sent == len(stage.email.sent) == len({email.to for email in stage.email.sent})
+    assert state(stage, made.campaign_id) is CampaignState.SENT
+
+
+def test_nobody_is_written_into_an_audience_that_is_being_sent_to(
+    stage: Stage, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two workers at one part the slower has found somebody who came after the faster one had looked."""
+    monkeypatch.setattr(campaigns_module, "PAGE", 2)
+    cids = crowd(stage, range(1000, 1010))
+    made = campaign(stage)
+    stage.world.campaigns.start(made)
+    find = stage.world.candidates.find
+
+    def slowly(plan: Plan, wanted: Wanted, part: int) -> Iterator[Person]:
+        monkeypatch.undo()
+        yield from find(plan, wanted, part)
+        runner.days(0.01)  # the faster one, and all that follows
+        late = stage.world.segments.load(crowd(stage, range(2000, 2005)), [MAIN])
+        yield from late.values()
+
+    monkeypatch.setattr(stage.world.candidates, "find", slowly)
+    assert stage.world.campaigns.freeze(made, 0) == []
+    runner.days(0.01)
+    assert received(stage) == {f"U{cid:032x}": 1 for cid in cids}
+    report = stage.world.campaigns.report(made)
+    assert (report.audience, report.sent, report.waiting) == (10, 10, 0)
+    assert state(stage, made) is CampaignState.SENT
+    rows = [row for shard in range(AUDIENCE_SHARDS) for row, _ in table.rows(stage.world.database, made, shard, "", 100)]
+    assert sorted(row.cid for row in rows) == cids
