@@ -22,7 +22,6 @@ from chalicelib.settings import settings
 _MOST_LOOKED_AT = 5000
 _ATTRIBUTE = re.compile(r'[^"\x00-\x1f]{1,100}\Z')
 _TRIES = 20
-_MOST_MERGES = 3
 _REMEMBERED = 60  # changes of a person's attributes: thirteen bytes each, read with every send
 
 
@@ -92,14 +91,8 @@ class Customers:
         raise TemporaryError("people's attributes changed under every try")
 
     def living(self, cids: Iterable[Cid]) -> dict[Cid, Cid]:
-        """Return for these numbers those of the people that they have become by identity links."""
-        living = {cid: cid for cid in cids}
-        for _ in range(_MOST_MERGES):
-            found = self.load(living.values())
-            if not any(customer.merged_into for customer in found.values()):
-                break
-            living = {cid: found[now].merged_into or now for cid, now in living.items()}
-        return living
+        """Return for these numbers those of the people that they have become by identity links and merges."""
+        return self._people.living(cids)
 
     def by_member_no(self, member_no: str) -> Customer:
         """Return a customer by the company's own number. Raises NotFoundError(`customer.unknown`)."""
@@ -119,7 +112,13 @@ class Customers:
         if not collection and not is_known and not self._people.is_there(cid):
             raise NotFoundError("customer.unknown")
         customer = customer_of(cid, collection)
-        return self._get(customer.merged_into, is_known=True) if customer.merged_into else customer
+        living = self._people.living([cid])[cid] if customer.merged_into else cid
+        if living == cid:
+            return customer
+        collection = self._people.collections([living], [PROFILE_SK])[living]
+        if not collection:
+            raise NotFoundError("customer.unknown")
+        return customer_of(living, collection)
 
     def load(self, cids: Iterable[Cid]) -> dict[Cid, Customer]:
         """Return these people's records; empty ones where there is none."""

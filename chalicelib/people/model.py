@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 
 # Over so many partitions of the engine table the audience of a campaign is spread.
@@ -36,3 +38,13 @@ def audience_shard(campaign_id: str, shard: int) -> str:
 def audience_key(campaign_id: str, cid: Cid) -> tuple[str, str]:
     """Return where a person stands in a campaign's audience."""
     return audience_shard(campaign_id, cid % AUDIENCE_SHARDS), f"{cid:012d}"
+
+
+def end_of(cid: Cid, merged: Mapping[Cid, Cid | None]) -> Cid:
+    """Return whom a number has become in the end; of numbers that lead to each other the least."""
+    way = [cid]
+    while into := merged.get(way[-1]):
+        if into in way:
+            return min(way[way.index(into) :])
+        way.append(into)
+    return way[-1]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 
-from chalicelib.kernel.clock import Clock, to_text
+from chalicelib.kernel.clock import Clock, from_text, to_text
+from chalicelib.kernel.errors import TemporaryError
 from chalicelib.kernel.ids import Cid
 from chalicelib.people import table
-from chalicelib.people.model import person_key
-from chalicelib.ports.database import DUPLICATE, Database, Item
+from chalicelib.people.model import end_of, person_key
+from chalicelib.ports.database import DUPLICATE, Database, Item, Statement
 from chalicelib.settings import settings
 
+_ALONE = ("COUNTER", "alone")
+_ALONE_FOR = timedelta(minutes=1)  # longer than a call of the API lives
 _BLOCK = 20  # numbers reserved at a time: a container that dies wastes at most these
 
 
@@ -88,8 +93,45 @@ class People:
         table.unmark_merged(old, new)
 
     def aliases(self, cid: Cid) -> list[Cid]:
-        """Return the numbers that have become part of a person's."""
-        return [Cid(number) for number in table.aliases(cid)]
+        """Return the numbers that have become part of a person's, through however many others."""
+        found, todo = {cid}, [cid]
+        while todo:
+            items = self.collections(todo, ["P"]).values()
+            todo = sorted({Cid(int(alias)) for item in items for alias in item.get("P", {}).get("aliases") or ()} - found)
+            found |= set(todo)
+        return sorted(found - {cid})
+
+    def living(self, cids: Iterable[Cid]) -> dict[Cid, Cid]:
+        """Return for these numbers those of the people that they have become, through however many others."""
+        wanted = list(cids)
+        merged: dict[Cid, Cid | None] = {}
+        while todo := {*wanted, *(into for into in merged.values() if into)} - set(merged):
+            for cid, items in self.collections(todo, ["P"]).items():
+                into = items.get("P", {}).get("merged_into")
+                merged[cid] = Cid(int(into)) if into else None
+        return {cid: end_of(cid, merged) for cid in wanted}
+
+    @contextmanager
+    def alone(self, act: str) -> Iterator[None]:
+        """Let nobody else make people one, part them or order that they are erased meanwhile; whoever asks for the same act may.
+
+        Raises TemporaryError when somebody else does at this moment; who died on the way bars the others for a minute.
+        """
+        core, (pk, sk), now = settings().core_table, _ALONE, self._clock.now()
+        item = {"pk": pk, "sk": sk, "act": act, "until": to_text(now + _ALONE_FOR)}
+        if self._database.execute([Statement.insert(core, item)]) == [DUPLICATE]:
+            other = self._database.get_many(core, [_ALONE]).get(_ALONE)
+            if other is None or (other["act"] != act and from_text(other["until"]) > now):
+                raise TemporaryError("somebody else joins, parts or erases people at this moment")
+            text = f'UPDATE "{core}" SET "act"=?, "until"=? WHERE pk=? AND sk=? AND "act"=? AND "until"=?'
+            taken = Statement(text, (act, item["until"], pk, sk, other["act"], other["until"]))
+            if self._database.execute([taken]) != [None]:
+                raise TemporaryError("somebody else joins, parts or erases people at this moment")
+        try:
+            yield
+        finally:
+            text = f'DELETE FROM "{core}" WHERE pk=? AND sk=? AND "act"=? AND "until"=?'
+            self._database.execute([Statement(text, (pk, sk, act, item["until"]))])
 
     def collections(self, cids: Iterable[Cid], kinds: Iterable[str]) -> dict[Cid, Mapping[str, Item]]:
         """Return per person his core items of these kinds (sort keys), strongly consistent."""

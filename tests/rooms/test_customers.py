@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -256,3 +257,21 @@ def test_the_living_are_found_through_every_link(stage: Stage) -> None:
     stage.world.people.mark_merged(second, third)
     assert stage.world.customers.living([first, second, third, other]) == {first: third, second: third, third: third, other: other}
     assert stage.world.customers.living([]) == {}
+
+
+def test_a_long_way_of_links_and_a_ring_of_them_come_to_an_end(stage: Stage) -> None:
+    people, customers = stage.world.people, stage.world.customers
+    chain = [stage.customer(f"C{n}") for n in range(6)]
+    for old, new in pairwise(chain):
+        people.mark_merged(old, new)
+    assert customers.get(chain[0]).cid == chain[-1]
+    assert customers.living(chain) == dict.fromkeys(chain, chain[-1])
+    assert people.aliases(chain[-1]) == sorted(chain[:-1])
+    ring = [stage.customer(f"R{n}") for n in range(3)]
+    for old, new in pairwise([*ring, ring[0]]):
+        people.mark_merged(old, new)
+    way_in = stage.customer("W")
+    people.mark_merged(way_in, ring[2])
+    assert customers.living([way_in, *ring]) == dict.fromkeys([way_in, *ring], ring[0])
+    assert {customers.get(cid).cid for cid in (way_in, *ring)} == {ring[0]}
+    assert people.aliases(ring[0]) == sorted([*ring[1:], way_in])

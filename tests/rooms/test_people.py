@@ -3,11 +3,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from chalicelib.kernel.errors import TemporaryError
 from chalicelib.people import service
 from chalicelib.people.model import cid_of, line_identity, member_identity, person_key
 from chalicelib.people.service import People
 from tests.builders import HANAKO, MAIN, Stage
-from tests.rooms.crashes import every_crash
+from tests.rooms.crashes import every_crash, every_intrusion
 
 
 def test_it_gives_threads_that_share_a_process_different_numbers(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,3 +106,45 @@ def test_taking_back_an_old_merge_leaves_a_newer_one(stage: Stage) -> None:
 
 def test_a_person_key_can_be_read_back() -> None:
     assert cid_of(person_key(987)) == 987
+
+
+def test_only_one_joins_parts_or_erases_at_a_time_but_the_same_act_goes_on(stage: Stage) -> None:
+    people = stage.world.people
+    with people.alone("merge 1 2"):
+        with pytest.raises(TemporaryError), people.alone("erase 1"):
+            pass
+        with people.alone("merge 1 2"):  # asked again, because nobody heard how it ended
+            pass
+    with people.alone("erase 1"):
+        stage.clock.advance(minutes=2)  # he has died on the way
+        with people.alone("merge 1 2"):
+            pass
+    with people.alone("erase 1"):
+        pass
+
+
+def test_of_all_who_break_in_one_alone_acts(stage: Stage) -> None:
+    people, inside = stage.world.people, list[str]()
+
+    def scene(number: int):
+        inside.clear()
+
+        def act() -> None:
+            with people.alone(f"one {number}"):
+                inside.append("one")
+
+        return act
+
+    def intruder(number: int):
+        def act() -> None:
+            try:
+                with people.alone(f"other {number}"):
+                    inside.append("other")
+            except TemporaryError:
+                pass
+
+        return act
+
+    for _, _, _ in every_intrusion(scene, intruder):
+        with people.alone("afterwards"):
+            assert inside
