@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -89,6 +89,13 @@ _LOCAL_ORIGIN = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?\Z")
 def is_origin(text: str, *, local: bool) -> bool:
     """Say whether a text is a web origin as browsers write it: `https://shop.example`. local: of this machine too."""
     return bool(_ORIGIN.match(text) or (local and _LOCAL_ORIGIN.match(text)))
+
+
+def is_of(url: str, origins: Iterable[str]) -> bool:
+    """Say whether an address lies on one of these origins, as browsers and not as parsers of ours read it: by its first letters."""
+    return any(
+        url[: len(origin)].lower() == origin and url[len(origin) : len(origin) + 1] in ("", "/", "?", "#") for origin in origins
+    )
 
 
 def make_token(key: bytes, purpose: str, origin: Origin) -> str:

@@ -29,6 +29,7 @@ from chalicelib.tracking.model import (
     Origin,
     TrackedLink,
     grade_click,
+    is_of,
     is_origin,
     make_token,
     read_origin,
@@ -111,8 +112,8 @@ class Tracking:
         return f"{self._public_url}/u/{make_token(self._key(), OPT_OUT, Origin(cid, source, sent_at))}"
 
     def onward(self, link: TrackedLink, origin: Origin) -> str:
-        """Return where a link leads on to, for the person who follows it now."""
-        if not link.identifies:
+        """Return where a link leads on to, for who follows it now; a page that is none of the company's learns nothing."""
+        if not link.identifies or not is_of(link.url, self.sites()):
             return link.url
         return link.onward(make_token(self._key(), SITE, replace(origin, sent_at=self._clock.now())))
 

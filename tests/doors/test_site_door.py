@@ -58,6 +58,22 @@ def test_a_visit_is_noted_and_is_an_act_of_his(stage: Stage, knock: Knock, clien
     assert stage.world.segments.load([hanako], [])[hanako].activity.last_at == stage.clock.now()
 
 
+@pytest.mark.parametrize(
+    ("url", "learns"),
+    [(f"{SHOP}/new", True), (SHOP, True), (f"{SHOP}?a=1", True), (f"{SHOP}#top", True), ("HTTPS://Shop.test/new", True),
+     ("https://other.test/new", False), ("http://shop.test/new", False), ("https://shop.test:444/", False),
+     ("https://shop.test.other.test/", False), ("https://shop.test@other.test/", False), ("https://other.test\\@shop.test/", False),
+     ("https://other.test/?https://shop.test/", False), ("https://www.shop.test/", False)],
+)  # fmt: skip
+def test_only_pages_of_the_companys_own_sites_learn_who_comes(
+    stage: Stage, knock: Knock, hanako: Cid, url: str, learns: bool
+) -> None:
+    knock.api("POST", "/links", {"link_id": "x", "name": "x", "url": url, "identifies": True})
+    answer = knock("GET", path_of(stage.world.tracking.click_url("x", hanako, "cmp|1", stage.clock.now())))
+    assert answer.status_code == 302
+    assert ("en=" in answer.headers["Location"]) == learns
+
+
 def test_a_scenario_starts_with_a_visit_of_one_page(stage: Stage, knock: Knock, client: Any, hanako: Cid) -> None:
     nodes = {"w": {"type": "wait", "duration": "P3D", "next": "e"}, "e": {"type": "end"}}
     stage.scenario("looked", nodes, trigger={"type": "event", "event": "visited", "name": "/ring/1"})
