@@ -161,6 +161,21 @@ def test_a_source_that_is_off_or_unknown_takes_nothing(stage: Stage, knock: Knoc
     assert stage.secrets.get("source/pos") is None
 
 
+def test_nobody_makes_a_source_that_may_more_than_he(stage: Stage, knock: Knock) -> None:
+    body = {"name": "x", "kind": "enishi", "creates": True}
+    scopes = ("sources:write", "orders:write", "events:write", "customers:write")
+    for missing in scopes:
+        refused = knock.api("PUT", "/sources/pos", body, scopes=tuple(scope for scope in scopes if scope != missing))
+        is_problem(refused, 403, "auth.scope_missing")
+    assert stage.secrets.get("source/pos") is None
+    assert knock.api("PUT", "/sources/pos", body, scopes=scopes).status_code == 200
+    is_problem(knock.api("POST", "/sources/pos/secret", scopes=scopes[:3]), 403, "auth.scope_missing")
+    assert knock.api("POST", "/sources/pos/secret", scopes=scopes).status_code == 201
+    till = {"name": "x", "kind": "mapped", "mapping": MAPPING}
+    assert knock.api("PUT", "/sources/till", till, scopes=scopes[:2]).status_code == 200, "which tells of orders alone"
+    assert knock.api("DELETE", "/sources/till", scopes=scopes[:1]).status_code == 204
+
+
 def test_a_renewed_secret_leaves_the_former_a_day(stage: Stage, knock: Knock) -> None:
     old = source(knock)
     new = knock.api("POST", "/sources/pos/secret").json_body["secret"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from chalicelib.entrypoints.admin_api.framework import Body, Call, Name, View, endpoint
+from chalicelib.kernel.errors import DeniedError
 from chalicelib.sources.model import Source, SourceKind
 
 
@@ -68,6 +69,18 @@ def _view(call: Call[None] | Call[SourceBody], source: Source, secret: str = "")
     )
 
 
+def _check_scopes(call: Call[Any], kind: SourceKind, *, creates: bool) -> None:
+    """Whoever holds a source's secret reports what it may: nobody makes one who may not do that himself. Raises DeniedError."""
+    needed = ["orders:write"]
+    if kind is SourceKind.ENISHI:
+        needed.append("events:write")
+    if creates:
+        needed.append("customers:write")
+    for scope in needed:
+        if not call.principal.may(scope):
+            raise DeniedError("auth.scope_missing", scope=scope)
+
+
 @endpoint("GET", "/sources", scope="sources:read", summary="受信Webhookの連携元の一覧 / List sources", response=SourceList)
 def list_sources(call: Call[None]) -> SourceList:
     """List sources."""
@@ -97,6 +110,7 @@ def put_source(call: Call[SourceBody]) -> SourceView:
         given.header,
         given.mapping,
     )
+    _check_scopes(call, source.kind, creates=source.creates)
     return _view(call, source, call.world.sources.save(source, given.secret))
 
 
@@ -106,6 +120,8 @@ def put_source(call: Call[SourceBody]) -> SourceView:
 )  # fmt: skip
 def renew_secret(call: Call[None]) -> SecretView:
     """Renew a secret."""
+    source = call.world.sources.get(call.path["source_id"])
+    _check_scopes(call, source.kind, creates=source.creates)
     return SecretView(secret=call.world.sources.renew(call.path["source_id"]))
 
 
