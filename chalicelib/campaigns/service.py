@@ -176,7 +176,7 @@ class Campaigns:
         step = {"op": "campaign_freeze", "campaign_id": campaign_id, "part": part}
         moment = campaign.send_at or campaign.created_at
         wanted = Wanted(campaign_id, self._audience(campaign), moment, campaign.account)
-        plan = self._candidates.plan(wanted, part, self._clock.now())
+        plan = self._candidates.plan(wanted, self._clock.now())
         if plan is None:
             return [{**step, "delay_seconds": WAIT_SECONDS}]
         is_last = part + 1 == plan.parts

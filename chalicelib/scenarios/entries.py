@@ -216,7 +216,7 @@ class Entries:
         account = AccountKey(version.graph.account) if version.graph.account else None
         now = self._clock.now()
         wanted = Wanted(f"{scenario_id}-{version.version}-{minute(at)}", condition, at, account)
-        plan = self._candidates.plan(wanted, part, now)
+        plan = self._candidates.plan(wanted, now)
         if plan is None:
             return part
         target = cohort_id(version.scenario_id, version.version, version.graph.start, self._first_due(version, at))

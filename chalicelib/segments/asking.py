@@ -117,6 +117,10 @@ class Asking:
         """Say whether there are so many people that the lake is asked, and a lake."""
         return self._are_many() and self._ask({"op": "counts", "queries": {}}) is not None
 
+    def numbers(self) -> int:
+        """Return how many numbers have been given to people; there are a few people less."""
+        return self._people.highest()
+
     # Day by day -------------------------------------------------------------------------------------------------------------
 
     def measure(self, now: datetime) -> int:
@@ -144,7 +148,7 @@ class Asking:
         return True
 
     def _are_many(self) -> bool:
-        return self._people.highest() > FEW
+        return self.numbers() > FEW
 
     def _query(self, condition: object, now: datetime, account: AccountKey | None = None) -> dict[str, Any]:
         query = compile_sql(self._segments.read(condition), now, account)

@@ -8,7 +8,7 @@ is kept beside the audience, so that a step that comes again does the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -28,12 +28,15 @@ from chalicelib.segments.service import Segments
 from chalicelib.segments.sql import compile_sql
 
 WAIT_SECONDS = 10  # between two looks at whether the lake has come so far
-PARTS = 4  # of a walk through the tables, and the fewest of an audience
-_A_PART = 50_000  # people of an audience that one step looks at again
+PARTS = 4  # the fewest
+# People of a part. A step that ends half-way comes again and begins its part anew, so a part takes a tenth of what a step may
+# last (300 s): six seconds where the profile is enough, two minutes where everybody's history is read (docs/operations.md).
+A_PART = 20_000
 _PAGE = 5_000  # numbers in an answer: 40 KB of JSON
 _BATCH = 100
 # Whatever keeps the lake from coming, a send does not wait longer: the tables are always right.
 _PATIENCE = timedelta(minutes=10)
+_AGAIN = timedelta(minutes=1)
 _JSON = "application/json"
 
 
@@ -84,33 +87,39 @@ class Candidates:
         self._marks = marks
         self._files = files
 
-    def plan(self, wanted: Wanted, part: int, now: datetime) -> Plan | None:
+    def plan(self, wanted: Wanted, now: datetime) -> Plan | None:
         """Return how to look for people, from the first part on the same; None while the lake has not come so far."""
         decided, tag = self._decided(wanted.audience_id)
         if decided is None:
-            if part > 0:
-                return Plan(wanted.audience_id, PARTS, from_lake=False)
             # Decided once: a company may become large, or the lake come, while its parts are looked through.
             if self._asking.prefers_the_lake():
                 self._marks.ask(now)
                 self._decide(wanted.audience_id, {"asked_at": to_text(now)}, "")
                 return None
-            decided = self._decide(wanted.audience_id, {"parts": PARTS, "from_lake": False}, "")
+            decided = self._decide(wanted.audience_id, self._by_tables(), "")
         if "parts" not in decided:
-            asked_at = from_text(decided["asked_at"])
-            is_there = self._marks.reached(asked_at)
-            found = self._make(wanted) if is_there else None
-            if found is not None:
-                decided |= {"parts": max(PARTS, -(-found // _A_PART)), "from_lake": True}
-            elif is_there or now - asked_at > _PATIENCE:
-                count("LakeTooLate")
-                decided |= {"parts": PARTS, "from_lake": False}
-            else:
-                return None
-            decided = self._decide(wanted.audience_id, decided, tag)
-            if "parts" not in decided:
-                return None
-        return Plan(wanted.audience_id, decided["parts"], decided["from_lake"])
+            more = self._waited(wanted, decided, now)
+            decided = self._decide(wanted.audience_id, decided | more, tag) if more else decided
+        return Plan(wanted.audience_id, decided["parts"], decided["from_lake"]) if "parts" in decided else None
+
+    def _waited(self, wanted: Wanted, decided: Mapping[str, str], now: datetime) -> dict[str, Any]:
+        """Return what is to be decided besides, now that it was waited for the lake."""
+        asked_at = from_text(decided["asked_at"])
+        is_there = self._marks.reached(asked_at)
+        found = self._make(wanted) if is_there else None
+        if found is not None:
+            return {"parts": _parts(found), "from_lake": True}
+        if is_there or now - asked_at > _PATIENCE:
+            count("LakeTooLate")
+            return self._by_tables()
+        # Whoever else asked at this moment may have written over some of our marks, with an earlier instant.
+        if now - from_text(decided.get("asked_again_at", decided["asked_at"])) >= _AGAIN:
+            self._marks.ask(now)
+            return {"asked_again_at": to_text(now)}
+        return {}
+
+    def _by_tables(self) -> dict[str, Any]:
+        return {"parts": _parts(self._asking.numbers()), "from_lake": False}
 
     def find(self, plan: Plan, wanted: Wanted, part: int) -> Iterator[Person]:
         """Yield the people of a part who fulfil the condition now that they are looked at, each once.
@@ -173,6 +182,10 @@ class Candidates:
         if self._files.put_if(_key(audience_id), content, _JSON, tag) is not None:
             return decided
         return self._decided(audience_id)[0] or decided
+
+
+def _parts(people: int) -> int:
+    return max(PARTS, -(-people // A_PART))
 
 
 def _key(audience_id: str) -> str:

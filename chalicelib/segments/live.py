@@ -153,7 +153,7 @@ class LiveSegments:
             return self.start(live.segment_id)[1]
         now, part = self._clock.now(), work["part"]
         wanted = Wanted(f"{live.segment_id}-live-{live.generation}", condition, live.at, None)
-        plan = self._candidates.plan(wanted, part, now)
+        plan = self._candidates.plan(wanted, now)
         if plan is None:
             return [{**work, "delay_seconds": WAIT_SECONDS}]
         watched = Watched.of(live, expression, now)

@@ -70,11 +70,11 @@ def found(candidates: Candidates, plan: Plan | None, asked: Wanted) -> list[int]
 
 def test_nobody_is_found_before_the_lake_holds_everything_until_that_instant(stage: Stage, marks: FakeMarks) -> None:
     candidates, now = stage.world.candidates, stage.clock.now()
-    assert candidates.plan(wanted(stage), 0, now) is None
-    assert candidates.plan(wanted(stage), 0, now + timedelta(seconds=10)) is None
+    assert candidates.plan(wanted(stage), now) is None
+    assert candidates.plan(wanted(stage), now + timedelta(seconds=10)) is None
     assert marks.asked == [now]
     marks.come = True
-    plan = candidates.plan(wanted(stage), 0, now + timedelta(seconds=20))
+    plan = candidates.plan(wanted(stage), now + timedelta(seconds=20))
     assert plan == Plan("cmp_1", PARTS, from_lake=True)
     assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
     note = json.loads(stage.files.kept["lake/audience/cmp_1.json"])
@@ -83,12 +83,12 @@ def test_nobody_is_found_before_the_lake_holds_everything_until_that_instant(sta
 
 def test_a_lake_that_does_not_come_holds_no_send_up(stage: Stage, marks: FakeMarks) -> None:
     candidates, now = stage.world.candidates, stage.clock.now()
-    assert candidates.plan(wanted(stage), 0, now) is None
-    plan = candidates.plan(wanted(stage), 0, now + timedelta(minutes=11))
+    assert candidates.plan(wanted(stage), now) is None
+    plan = candidates.plan(wanted(stage), now + timedelta(minutes=11))
     assert plan == Plan("cmp_1", PARTS, from_lake=False)
     assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
     marks.come = True  # what was decided stays
-    assert candidates.plan(wanted(stage), 0, now + timedelta(minutes=12)) == plan
+    assert candidates.plan(wanted(stage), now + timedelta(minutes=12)) == plan
 
 
 def test_a_condition_that_the_lake_cannot_answer_in_time_is_answered_by_the_tables(stage: Stage, marks: FakeMarks) -> None:
@@ -97,8 +97,8 @@ def test_a_condition_that_the_lake_cannot_answer_in_time_is_answered_by_the_tabl
     questions = stage.world.questions
     questions._patience_seconds = 0.5
     questions._answers = {**questions._answers, "audience": lambda lake, _: _endless(lake)}
-    assert candidates.plan(wanted(stage), 0, now) is None
-    plan = candidates.plan(wanted(stage), 0, now + timedelta(seconds=1))
+    assert candidates.plan(wanted(stage), now) is None
+    plan = candidates.plan(wanted(stage), now + timedelta(seconds=1))
     assert plan == Plan("cmp_1", PARTS, from_lake=False)
     assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
 
@@ -113,19 +113,19 @@ def test_without_a_lake_or_with_few_people_the_tables_are_walked_at_once(
 ) -> None:
     tables = Plan("cmp_1", PARTS, from_lake=False)
     monkeypatch.setattr("chalicelib.segments.asking.FEW", 100_000)
-    assert stage.world.candidates.plan(wanted(stage), 0, stage.clock.now()) == tables
+    assert stage.world.candidates.plan(wanted(stage), stage.clock.now()) == tables
     monkeypatch.setattr("chalicelib.segments.asking.FEW", 3)
-    assert stage.world.candidates.plan(wanted(stage), 1, stage.clock.now()) == tables  # so it was at the first part
+    assert stage.world.candidates.plan(wanted(stage), stage.clock.now()) == tables  # so it was at the first part
     stage.files.kept.clear()
-    assert stage.world.candidates.plan(wanted(stage), 0, stage.clock.now()) == tables
+    assert stage.world.candidates.plan(wanted(stage), stage.clock.now()) == tables
     assert marks.asked == []
 
 
 def test_whoever_the_lake_names_is_looked_at_again(stage: Stage, marks: FakeMarks) -> None:
     marks.come = True
     candidates, now = stage.world.candidates, stage.clock.now()
-    candidates.plan(wanted(stage), 0, now)
-    plan = candidates.plan(wanted(stage), 0, now)
+    candidates.plan(wanted(stage), now)
+    plan = candidates.plan(wanted(stage), now)
     stage.world.friends.block(MAIN, LineUserId(f"U{4:032x}"), now + timedelta(seconds=1), event_id="b")
     assert found(candidates, plan, wanted(stage)) == [1, 2, 3, 4, 6, 7, 8, 9]
 
@@ -133,8 +133,8 @@ def test_whoever_the_lake_names_is_looked_at_again(stage: Stage, marks: FakeMark
 def test_who_was_linked_meanwhile_comes_once_under_the_number_that_lives(stage: Stage, marks: FakeMarks) -> None:
     marks.come = True
     candidates, now = stage.world.candidates, stage.clock.now()
-    candidates.plan(wanted(stage), 0, now)
-    plan = candidates.plan(wanted(stage), 0, now)
+    candidates.plan(wanted(stage), now)
+    plan = candidates.plan(wanted(stage), now)
     member = stage.customer("M1")  # is in no audience by himself
     for number, into in ((0, member), (1, 3)):
         row = stage.world.friends.get(MAIN, LineUserId(f"U{number:032x}"))
@@ -180,8 +180,8 @@ def test_who_did_not_fit_in_his_part_of_the_audience_and_does_by_a_link_is_found
     cids = [*range(1, 10), int(member)]
     put_lake(stage.files, {"customer": [person(cid) for cid in cids], "friend": [friend(cid) for cid in cids]})
     candidates, now = stage.world.candidates, stage.clock.now()
-    candidates.plan(wanted(stage), 0, now)
-    plan = candidates.plan(wanted(stage), 0, now)
+    candidates.plan(wanted(stage), now)
+    plan = candidates.plan(wanted(stage), now)
     assert plan is not None and plan.from_lake
     assert [one.cid for one in candidates.find(plan, wanted(stage), 2)] == [2, 6]
     row = stage.world.friends.of(Cid(3), MAIN)
@@ -231,24 +231,24 @@ def test_a_scenario_waits_for_the_lake_and_brings_in_whoever_it_names(stage: Sta
 def test_of_two_who_decide_at_once_the_first_decides_for_all_parts(stage: Stage, marks: FakeMarks) -> None:
     candidates, now = stage.world.candidates, stage.clock.now()
     marks.come = True
-    assert candidates.plan(wanted(stage), 0, now) is None
+    assert candidates.plan(wanted(stage), now) is None
     slow = candidates._decided("cmp_1")
-    plan = candidates.plan(wanted(stage), 0, now)
+    plan = candidates.plan(wanted(stage), now)
     assert plan is not None and plan.from_lake
     late = candidates._decide("cmp_1", {"parts": PARTS, "from_lake": False}, slow[1])
-    assert late["from_lake"] and candidates.plan(wanted(stage), 1, now) == plan
+    assert late["from_lake"] and candidates.plan(wanted(stage), now) == plan
 
 
 def test_an_audience_is_taken_from_no_older_lake_than_the_marks_have_seen(stage: Stage, marks: FakeMarks) -> None:
     candidates, now = stage.world.candidates, stage.clock.now()
     reader = stage.world.questions._reader
     reader._monotonic = lambda: 0.0  # no time passes: whoever asked a moment ago has read an older manifest
-    assert candidates.plan(wanted(stage), 0, now) is None
+    assert candidates.plan(wanted(stage), now) is None
     late = stage.friend(LineUserId("U" + "f" * 32))
     cids = [*range(1, 10), int(late)]
     put_lake(stage.files, {"customer": [person(cid) for cid in cids], "friend": [friend(cid) for cid in cids]})
     marks.come = True
-    plan = candidates.plan(wanted(stage), 0, now)
+    plan = candidates.plan(wanted(stage), now)
     assert found(candidates, plan, wanted(stage)) == cids
 
 
@@ -269,3 +269,57 @@ def test_a_look_that_lacks_a_part_is_none_and_who_was_linked_has_not_come_in(sta
         False,
         True,
     ]
+
+
+def test_marks_are_asked_for_again_while_they_do_not_come_and_the_first_ones_still_count(stage: Stage, marks: FakeMarks) -> None:
+    """Another send at the same moment has written over some of the marks, with an instant before ours."""
+    candidates, now = stage.world.candidates, stage.clock.now()
+    for seconds in range(0, 130, 10):
+        assert candidates.plan(wanted(stage), now + timedelta(seconds=seconds)) is None
+    assert marks.asked == [now + timedelta(minutes=minutes) for minutes in (0, 1, 2)]
+    marks.come = True
+    plan = candidates.plan(wanted(stage), now + timedelta(seconds=130))
+    assert plan is not None and plan.from_lake
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["from the lake", "through the tables"])
+def test_many_people_are_looked_through_in_as_many_parts_as_a_step_each_can_do(
+    stage: Stage, marks: FakeMarks, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    monkeypatch.setattr("chalicelib.segments.candidates.A_PART", 2)
+    candidates, now = stage.world.candidates, stage.clock.now()
+    marks.come = is_there
+    candidates.plan(wanted(stage), now)
+    plan = candidates.plan(wanted(stage), now if is_there else now + timedelta(minutes=11))
+    numbers = 9 if is_there else stage.world.people.highest()
+    assert plan == Plan("cmp_1", -(-numbers // 2), from_lake=is_there)
+    stage.customer("M1")  # a company that grows meanwhile: its parts stay
+    for number in range(20):
+        stage.friend(LineUserId(f"U{number + 100:032x}"))
+    assert candidates.plan(wanted(stage), now) == plan
+    assert set(range(1, 10)) <= set(found(candidates, plan, wanted(stage)))
+
+
+def test_a_part_whose_step_ends_half_way_begins_anew(stage: Stage, marks: FakeMarks) -> None:
+    stage.template()
+    campaign = stage.world.campaigns.create("新作", DeliveryChannel.LINE, "tpl_hello", {"all": []}, account="main")
+    _, steps = stage.world.campaigns.schedule(campaign.campaign_id, None)
+    enqueue(steps, stage.world)
+    marks.come = True
+    load, calls = stage.world.segments.load, [0]
+
+    def dies(*given: Any, **more: Any) -> Any:
+        calls[0] += 1
+        if calls[0] in (2, 4):
+            raise TimeoutError
+        return load(*given, **more)
+
+    stage.world.segments.load = dies  # type: ignore[method-assign]
+    while stage.work.messages:
+        body = stage.work.messages.pop(0)[0]
+        try:
+            enqueue(workers.do(json.loads(body), stage.world), stage.world)
+        except TimeoutError:
+            stage.work.put(body, {})
+    report = stage.world.campaigns.report(campaign.campaign_id)
+    assert (report.audience, report.sent, report.waiting) == (9, 9, 0)
