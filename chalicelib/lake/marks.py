@@ -2,8 +2,9 @@
 
 A stream keeps the order of one partition of a table and says nothing across partitions, so marks are spread over many: when all
 of them have come, everything that was written before has come, but for a partition on which no mark happened to lie. AWS shows
-nobody where partitions begin; with NUMBER marks a table and eight partitions, one is missed once in a hundred asks (7/8 to the
-32nd), and whoever is named by the lake is looked at again in the tables.
+nobody where partitions begin. Of the forty of a table that was warmed up to its quota (1,000 writes a second each), some one holds
+none of NUMBER marks once in ten thousand times: 40 x (39/40)^512. Of a new table's four it does not happen. Such a partition does
+harm only when its stream is slower than all others, by less than a minute. An ask costs 1,536 write units, a tenth of a cent.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from chalicelib.ports.database import Database
 from chalicelib.ports.files import Files
 from chalicelib.settings import settings
 
-NUMBER = 128
+NUMBER = 512
 TABLES = ("core", "timeline", "engine")
 
 
@@ -28,7 +29,10 @@ class Marks:
         self._files = files
 
     def ask(self, now: datetime) -> None:
-        """Write marks into the tables; those of an earlier ask are written over, for later ones say more."""
+        """Write marks into the tables; those of an earlier ask are written over, for later ones say more.
+
+        Of two asks at one moment the earlier instant may be written over the later one: whoever waits asks again.
+        """
         items = [{"pk": f"MARK#{number}", "sk": "#", "asked_at": to_text(now)} for number in range(NUMBER)]
         for table in (settings().core_table, settings().timeline_table, settings().engine_table):
             self._database.put_many(table, items)
