@@ -1,12 +1,13 @@
 """Live segments: people are looked at when something happens to them, and it is told who came into a segment and who left.
 
-Whoever is in when a segment goes live is noted silently by the preparation, and counts as in; it begins when every process has
-heard of the segment, so that it sees whatever happened before that and everybody sees what happens after. From then on a fact
-picks the segments that it may concern (membership.concerns), the person is loaded once, and where his note does not say what is
-true, it is replaced by one conditional write; then he is told of, then the note is marked. The note was read before the person, so
-that it cannot be older news than he is; and he is looked at once more after each write, so that of two who look at once the one who
-saw the past is put right. The preparation notes only those of whom nothing is noted: while it goes on, every look writes down what
-it finds, so that nobody is noted as in who has gone since the preparation read him.
+Whoever was in when a segment was made live is noted silently by the preparation, and counts as in; who has come since is told of
+(past.as_of). It begins when every process has heard of the segment, so that it sees whatever happened before that and everybody
+sees what happens after. From then on a fact picks the segments that it may concern (membership.concerns), the person is loaded
+once, and where his note does not say what is true, it is replaced by one conditional write; then he is told of, then the note is
+marked. The note was read before the person, so that it cannot be older news than he is; and he is looked at once more after each
+write, so that of two who look at once the one who saw the past is put right. The preparation notes only those of whom nothing is
+noted: while it goes on, every look writes down what it finds, so that nobody is noted as in who has gone since the preparation read
+him.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from chalicelib.segments.expression import Expression, asks
 from chalicelib.segments.history import asks_history, asks_since
 from chalicelib.segments.membership import NOTES_SK, Looked, Note, Notes, Standing, Step, concerns, is_as_noted, step_of, words_of
 from chalicelib.segments.model import Live, LiveState, Person, SavedSegment
+from chalicelib.segments.past import ASKS_ORDERS, as_of
 from chalicelib.segments.predicate import Predicate, compile_predicate
 from chalicelib.segments.service import ADDRESS_FIELDS, Segments
 from chalicelib.settings import settings
@@ -67,6 +69,19 @@ class Watched:
     def of(cls, live: Live, expression: Expression, now: datetime) -> Watched:
         """Return a segment by its condition at `now`."""
         return cls(live, compile_predicate(expression, now), asks(expression), asks_since(expression, now))
+
+    def was_in(self, person: Person, note: Note | None) -> bool | None:
+        """Say whether somebody was in when a segment was made live that is being prepared; None when it is prepared.
+
+        note: his note. One of the preparation before that is younger was told by who had not heard of this one.
+        """
+        at = self.live.at
+        if self.live.state is not LiveState.PREPARING:
+            return None
+        if note is not None and note.generation < self.live.generation and note.at > at:
+            return note.standing is Standing.IN
+        before = as_of(person, at)
+        return before is not None and self.predicate(before)
 
 
 class LiveSegments:
@@ -159,27 +174,33 @@ class LiveSegments:
         watched = Watched.of(live, expression, now)
         found = self._candidates.find(plan, wanted, part)
         while batch := list(islice(found, _BATCH)):
-            self._note_all([person.cid for person in batch], watched, tell)
+            self._note_all(batch, watched, tell)
         if part + 1 < plan.parts:
             return [{"op": work["op"], "segment_id": live.segment_id, "generation": live.generation, "part": part + 1}]
         table.put_live(replace(live, state=LiveState.LIVE, at=self._clock.now()), live)  # or somebody else has, or has ended it
         self.forget()
         return []
 
-    def _note_all(self, cids: Sequence[Cid], watched: Watched, tell: Tell) -> None:
-        """Note that people are in of whom nothing is noted in this generation."""
+    def _note_all(self, people: Sequence[Person], watched: Watched, tell: Tell) -> None:
+        """Note that people are in of whom nothing is noted in this generation; look at who may have come in since."""
         live, now = watched.live, self._clock.now()
-        notes = self._notes(cids, [watched])
-        steps, due = [], []
-        for cid in cids:
+        notes = self._notes((person.cid for person in people), [watched])
+        steps, others = [], []
+        for person in people:
+            cid = person.cid
             old = notes[cid].get(live.segment_id)
             if old is not None and old.is_due:
-                due.append(cid)  # what has still to be told of the generation before is told first
-            elif old is None or old.generation < live.generation:
+                others.append(cid)  # what has still to be told of the generation before is told first
+            elif old is not None and old.generation >= live.generation:
+                continue
+            elif as_of(person, live.at) is person:
                 turn = old.turn + 1 if old else 1
                 steps.append(Step(cid, live.segment_id, old, Note(live.generation, turn, Standing.IN, now)))
-        self._write(steps, {cid for cid in cids if not notes[cid]})
-        self._look(due, [watched], {}, now, tell)
+            else:
+                others.append(cid)
+        self._write(steps, {cid for cid, known in notes.items() if not known})
+        if others:
+            self._look(others, [watched], {}, now, tell)
 
     def _put(self, new: Live, old: Live | None) -> None:
         if not table.put_live(new, old):
@@ -274,6 +295,8 @@ class LiveSegments:
 
     def _load(self, cids: Sequence[Cid], watched: Sequence[Watched]) -> dict[Cid, Person]:
         asked = frozenset[str]().union(*(one.asked for one in watched))
+        if any(one.live.state is LiveState.PREPARING for one in watched) and any(word.startswith(ASKS_ORDERS) for word in asked):
+            asked |= {"purchase"}
         people = self._segments.load(
             cids,
             self._account_keys(),
@@ -300,7 +323,8 @@ class LiveSegments:
                 continue  # said at once, for that is what most looks find
             if telling and any((number, live.segment_id) in telling for number in numbers):
                 continue
-            step = step_of(who, notes, live.segment_id, live.generation, is_in, now, is_preparing=is_preparing)
+            was_in = one.was_in(person, own.get(live.segment_id))
+            step = step_of(who, notes, live.segment_id, live.generation, is_in, now, was_in=was_in)
             if step is not None:
                 found.append(step)
         return found

@@ -117,14 +117,14 @@ def is_as_noted(note: Note | None, generation: int, is_in: bool, *, is_preparing
 
 
 def step_of(
-    who: Looked, notes: Notes, segment_id: str, generation: int, is_in: bool, now: datetime, *, is_preparing: bool
+    who: Looked, notes: Notes, segment_id: str, generation: int, is_in: bool, now: datetime, *, was_in: bool | None = None
 ) -> Step | None:
     """Return what is to be done next about a person and a live segment, None when his note says what is true.
 
     One thing at a time: what is due is told first; then what was noted under numbers that he had before is brought under his own,
-    silently, for he has neither come nor gone by it; then he comes or goes. While the segment is prepared nobody knows what he
-    was before, if nothing was noted of him: what he is now is written down, so that the preparation does not write what it read
-    earlier, and nobody is told.
+    silently, for he has neither come nor gone by it; then he comes or goes. was_in: while the segment is prepared, whether he was
+    in when it was made live, which counts where nothing was noted of him; None from then on. What he is is written down even
+    when nobody is told, so that the preparation does not write what it read earlier.
     """
     known = {cid: notes.get(cid, {}).get(segment_id) for cid in who.numbers()}
     for cid in (who.cid, *who.aliases):
@@ -152,8 +152,8 @@ def step_of(
         origin = current.get(who.origin) if who.origin else None
         if origin is not None and origin.standing is Standing.IN:
             return written(Standing.IN)
-        if is_preparing:
-            return written(Standing.IN if is_in else Standing.OUT)
+        if was_in is not None:
+            return written(Standing.IN if is_in else Standing.OUT, is_due=is_in != was_in)
     if is_in != (was is not None and was.standing is Standing.IN):
         return written(Standing.IN if is_in else Standing.OUT, is_due=True)
     return None

@@ -139,7 +139,8 @@ class Person:
     """A person with everything that conditions ask about.
 
     suppressed: channels whose address must not be used. run: the run of a scenario that asks; None outside one. brought: what
-    the trigger of a scenario brought, for the message that is written to him. history: empty where nobody asked for it.
+    the trigger of a scenario brought, for the message that is written to him. history: empty where nobody asked for it. marks: his
+    item of tags, which says when he got each (tags.model.tags_at).
     """
 
     customer: Customer
@@ -151,6 +152,7 @@ class Person:
     run: Run | None = None
     brought: Mapping[str, str] = field(default_factory=dict)
     history: History = field(default_factory=History)
+    marks: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cid(self) -> Cid:
@@ -262,5 +264,11 @@ def person_of(cid: Cid, collection: Mapping[str, Item], suppressed: frozenset[De
             account = AccountKey(sk.removeprefix(FRIEND_PREFIX))
             friends[account] = from_item(cid, account, item)
     return Person(
-        customer_of(cid, collection), stats_of(collection), tags_of(collection), friends, suppressed, activity_of(collection)
+        customer_of(cid, collection),
+        stats_of(collection),
+        tags_of(collection),
+        friends,
+        suppressed,
+        activity_of(collection),
+        marks=collection.get(TAGS_SK, {}),
     )

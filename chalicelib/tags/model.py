@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from chalicelib.kernel.clock import from_text, to_text
 from chalicelib.kernel.ids import TagId
@@ -28,6 +29,12 @@ class Tag:
 def tags_of(collection: Mapping[str, Item]) -> frozenset[str]:
     """Return the ids of a person's tags, from his core items."""
     return frozenset(name for name, value in collection.get(TAGS_SK, {}).items() if name.startswith("tag_") and value)
+
+
+def tags_at(marks: Mapping[str, Any], tags: frozenset[str], at: datetime) -> frozenset[str]:
+    """Return which tags a person carried at an instant of the past days. marks: his item of tags; tags: those he carries now."""
+    later = {name for name in marks if name.startswith(("tag_", OFF)) and marks[name] and Mark.parse(marks[name]).at > at}
+    return (tags - later) | {name.removeprefix(OFF) for name in later if name.startswith(OFF)}
 
 
 @dataclass(frozen=True, slots=True)

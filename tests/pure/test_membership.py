@@ -45,22 +45,22 @@ def test_a_note_is_read_as_it_was_written(note: Note) -> None:
     assert Note.parse(str(note)) == note
 
 
-@given(NOTES, st.booleans(), st.booleans())
-def test_what_is_as_noted_has_no_step(note: Note | None, is_in: bool, is_preparing: bool) -> None:
+@given(NOTES, st.booleans(), st.none() | st.booleans())
+def test_what_is_as_noted_has_no_step(note: Note | None, is_in: bool, was_in: bool | None) -> None:
     notes = {Cid(1): {"seg_a": note} if note else {}}
-    step = step_of(Looked(Cid(1), ()), notes, "seg_a", 2, is_in, AT, is_preparing=is_preparing)
-    if is_as_noted(note, 2, is_in, is_preparing=is_preparing):
+    step = step_of(Looked(Cid(1), ()), notes, "seg_a", 2, is_in, AT, was_in=was_in)
+    if is_as_noted(note, 2, is_in, is_preparing=was_in is not None):
         assert step is None
 
 
-@given(NOTES, NOTES, NOTES, st.booleans(), st.booleans())
+@given(NOTES, NOTES, NOTES, st.booleans(), st.none() | st.booleans())
 def test_the_steps_end_at_a_note_that_is_true_and_time_and_turn_grow(
-    own: Note | None, alias: Note | None, origin: Note | None, is_in: bool, is_preparing: bool
+    own: Note | None, alias: Note | None, origin: Note | None, is_in: bool, was_in: bool | None
 ) -> None:
     who = Looked(Cid(1), (Cid(2),), Cid(3))
     notes = {Cid(n): {"seg_a": note} if note else {} for n, note in ((1, own), (2, alias), (3, origin))}
     for _ in range(8):
-        step = step_of(who, notes, "seg_a", 2, is_in, AT, is_preparing=is_preparing)
+        step = step_of(who, notes, "seg_a", 2, is_in, AT, was_in=was_in)
         if step is None:
             break
         assert step.old == notes[step.cid].get("seg_a")
@@ -78,13 +78,13 @@ def test_the_steps_end_at_a_note_that_is_true_and_time_and_turn_grow(
 
 
 def test_what_is_told_is_known_by_person_segment_and_turn() -> None:
-    step = step_of(Looked(Cid(1), ()), {Cid(1): {}}, "seg_a", 2, True, AT, is_preparing=False)
+    step = step_of(Looked(Cid(1), ()), {Cid(1): {}}, "seg_a", 2, True, AT)
     assert step is not None
     assert step.fact() == SegmentEntered(fact_id="segment|1|seg_a|2.1", cid=Cid(1), at=AT, segment_id="seg_a")
-    after = step_of(Looked(Cid(1), ()), {Cid(1): {"seg_a": step.new}}, "seg_a", 2, True, AT, is_preparing=False)
+    after = step_of(Looked(Cid(1), ()), {Cid(1): {"seg_a": step.new}}, "seg_a", 2, True, AT)
     assert after is not None and after.fact() == step.fact()  # nobody has said that he was told
     note = Note(2, 1, Standing.IN, AT)
-    left = step_of(Looked(Cid(1), ()), {Cid(1): {"seg_a": note}}, "seg_a", 2, False, AT, is_preparing=False)
+    left = step_of(Looked(Cid(1), ()), {Cid(1): {"seg_a": note}}, "seg_a", 2, False, AT)
     assert left is not None
     fact = left.fact()
     assert isinstance(fact, SegmentLeft) and fact.at == AT + timedelta(milliseconds=1)

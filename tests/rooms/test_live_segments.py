@@ -40,10 +40,10 @@ LEAVES = {"event": "segment_left", "segment": "seg_vip"}
 @pytest.fixture
 def told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Fact]:
     """What is told of coming and going, each time that it is told."""
-    return _listen(stage, monkeypatch)
+    return listen(stage, monkeypatch)
 
 
-def _listen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Fact]:
+def listen(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[Fact]:
     heard: list[Fact] = []
     original = stage.world.scenario_people.on_fact
 
@@ -248,7 +248,7 @@ def test_whoever_dies_anywhere_loses_nobody_and_doubles_nobody(memory: Stage, mo
     live(memory)
     memory.scenario("in", NODES, trigger=ENTERS, reentry={"mode": "always"})
     memory.scenario("out", NODES, trigger={"type": "event", **LEAVES}, reentry={"mode": "always"})
-    told = _listen(memory, monkeypatch)
+    told = listen(memory, monkeypatch)
     stage, one, two = memory, Cid(1), Cid(2)
     tag(stage, two)
 
@@ -272,7 +272,7 @@ def test_what_the_dead_have_noted_is_told_by_whoever_comes_next(memory: Stage, m
     """He who came in is told of even when the fact that brought him never comes again, and another takes him out first."""
     people(memory, 1)
     live(memory)
-    told = _listen(memory, monkeypatch)
+    told = listen(memory, monkeypatch)
     lost = memory.world.tags.add(Cid(1), "tag_vip", "a")
     noted = 0
     for number in crashes(memory, lambda: react(lost, memory.world)):
@@ -288,7 +288,7 @@ def test_what_the_dead_have_noted_is_told_by_whoever_comes_next(memory: Stage, m
 
 def test_the_preparation_may_die_anywhere(memory: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     people(memory, *range(1, 6))
-    told = _listen(memory, monkeypatch)
+    told = listen(memory, monkeypatch)
     go_live(memory)
     for cid in (1, 2, 3):
         memory.world.tags.add(Cid(cid), "tag_vip", "before")
