@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.identity_links.service import IdentityLinks
     from chalicelib.imports.service import Imports
     from chalicelib.kernel.each import Mapper
+    from chalicelib.lake.cubes import Cubes
     from chalicelib.lake.erasure import Erasures
     from chalicelib.lake.feed import Feeder
     from chalicelib.lake.marks import Marks
@@ -357,10 +358,11 @@ class World:
         from tempfile import gettempdir
 
         from chalicelib.lake.audiences import Audiences
+        from chalicelib.lake.cubes import Cubes
         from chalicelib.lake.questions import Questions
         from chalicelib.lake.reader import Reader
 
-        return Questions(Reader(self.files, Path(gettempdir()) / "enishi-lake"), Audiences(self.files))
+        return Questions(Reader(self.files, Path(gettempdir()) / "enishi-lake"), Audiences(self.files), Cubes(self.files))
 
     @cached_property
     def segments(self) -> Segments:
@@ -378,6 +380,13 @@ class World:
         from chalicelib.segments.asking import Asking
 
         return Asking(self.segments, self.people, self.line_accounts, self.analyst, Sizes(self.files))
+
+    @cached_property
+    def cubes(self) -> Cubes:
+        """What happened day by day."""
+        from chalicelib.lake.cubes import Cubes
+
+        return Cubes(self.files)
 
     @cached_property
     def duplicates(self) -> Duplicates:

@@ -88,10 +88,11 @@ def wired(tree: Any, account: AccountKey | None = None) -> dict[str, Any]:
 def questions(files: Any, folder: Path) -> Any:
     """Return the product's own answers to questions."""
     from chalicelib.lake.audiences import Audiences
+    from chalicelib.lake.cubes import Cubes
     from chalicelib.lake.questions import Questions
     from chalicelib.lake.reader import Reader
 
-    return Questions(Reader(files, folder), Audiences(files))
+    return Questions(Reader(files, folder), Audiences(files), Cubes(files))
 
 
 # Parts ----------------------------------------------------------------------------------------------------------------------

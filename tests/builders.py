@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.kernel.each import in_turn
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.lake.audiences import Audiences
+from chalicelib.lake.cubes import Cubes
 from chalicelib.lake.questions import Questions
 from chalicelib.lake.reader import Reader
 from chalicelib.settings import settings
@@ -102,7 +103,7 @@ def make_stage() -> Stage:
         world.__dict__[name] = getattr(stage, name)
     world.__dict__["line_inspector"] = FakeInspector()
     copies = Path(gettempdir()) / f"enishi-lake-{secrets.token_hex(4)}"  # made when there is a lake to copy
-    world.__dict__["analyst"] = world.__dict__["questions"] = Questions(Reader(stage.files, copies), Audiences(stage.files))
+    world.__dict__["analyst"] = world.__dict__["questions"] = Questions(Reader(stage.files, copies), Audiences(stage.files), Cubes(stage.files))
     world.__dict__["each"] = world.__dict__["each_request"] = in_turn
     world.line_accounts.connect("main", "縁商店", "1234567890", "f" * 32, "https://shop.test/line-login")
     return stage

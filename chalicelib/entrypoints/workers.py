@@ -14,6 +14,8 @@ from chalicelib.entrypoints.steps import Step, enqueue
 from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.errors import DomainError, InvalidError
 from chalicelib.kernel.facts import Fact, OrderPlaced
+from chalicelib.kernel.windows import local_date
+from chalicelib.lake.cubes import CUBES
 from chalicelib.reactions import react, react_to_orders
 from chalicelib.segments.candidates import WAIT_SECONDS
 from chalicelib.wiring import World
@@ -46,6 +48,8 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
         case "segment_sizes":
             observability.info("segments measured", segments=here.asking.measure(here.clock.now()))
             return []
+        case "cube":
+            return _cube(step, here)
         case "scenario_counts":
             here.counts.roll_up(step["scenario_id"], step["version"], here.clock.now())
             return []
@@ -83,6 +87,7 @@ def tick(event: Mapping[str, Any], here: World) -> None:
             observability.info("reconciled", cohorts_started=started, pages_settled=pages)
         case "plan":
             enqueue([{"op": "segment_sizes"}], here)
+            enqueue(({"op": "cube", "cube": cube} for cube in CUBES), here)
             observability.info("planned", cohorts_started=here.upkeep.plan())
         case "restored":
             observability.info("restored", cohorts_started=here.upkeep.revive())
@@ -103,6 +108,13 @@ def _roll_ups(here: World) -> list[Step]:
     heads = [head for head in here.scenarios.everyone() if head.version]
     versions = [(head.scenario_id, version) for head in heads for version in range(1, head.version + 1)]
     return [{"op": "scenario_counts", "scenario_id": scenario_id, "version": version} for scenario_id, version in versions]
+
+
+def _cube(step: Mapping[str, Any], here: World) -> list[Step]:
+    until = local_date(here.clock.now())
+    answer = here.analyst.ask({"op": "cube", "cube": step["cube"], "until": until.isoformat()})
+    observability.info("days added up", cube=step["cube"], rows=answer.get("rows"))
+    return []
 
 
 def _enter(step: Mapping[str, Any], here: World) -> list[Step]:

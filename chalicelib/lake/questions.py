@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import InvalidError, TemporaryError
 from chalicelib.lake.audiences import Audiences, members_of
+from chalicelib.lake.cubes import CUBES, Cubes
 from chalicelib.lake.model import BASE
 from chalicelib.lake.reader import Lake, Reader
 from chalicelib.ports.analyst import from_wire
 
 PATIENCE_SECONDS = 25.0  # a door of the API answers within 29
-_AUDIENCE_PATIENCE = 2  # times as long: a worker waits for it, and the function has a minute
+_LONG, _LONG_PATIENCE = ("audience", "cube"), 2  # times as long: a worker waits for it, and the function has a minute
 _WORD = re.compile("[a-z_]+")
 # Of those on whom a channel is lost, why; the first that fits. BASE keeps no more than this.
 _LOST: Mapping[str, str] = {
@@ -31,10 +33,11 @@ _LOST: Mapping[str, str] = {
 class Questions:
     """Answers questions. What is broken on this machine is fetched again once before anybody hears of it."""
 
-    def __init__(self, reader: Reader, audiences: Audiences, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, reader: Reader, audiences: Audiences, cubes: Cubes, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._reader = reader
         self._patience_seconds = patience_seconds
         self._audiences = audiences
+        self._cubes = cubes
         self._answers: Mapping[str, Callable[[Lake, Mapping[str, Any]], dict[str, Any]]] = {
             "count": _count,
             "counts": _counts,
@@ -44,6 +47,7 @@ class Questions:
             "channels": _channels,
             "audience": self._audience,
             "members": self._members,
+            "cube": self._cube,
         }
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,6 +61,7 @@ class Questions:
         {"op": "channels", "query"}                    count; channels: by channel, `reachable` and those who are not by the reason
         {"op": "audience", "audience_id", "query", "about": {…}}  count; kept under its id, the same for ever
         {"op": "members", "audience_id", "after": 0, "most": 5000, "part": 0, "parts": 1}  cids: in order; empty at the end
+        {"op": "cube", "cube", "until": "2026-11-22"}  rows: how many were written of what happened before this JST day
         """
         import duckdb
 
@@ -79,7 +84,7 @@ class Questions:
             if lake is None:
                 return {"as_of": None, "generation": None}
             # Conditions of thousands of parts can be written that no machine answers (segments/expression.py takes two thousand).
-            patience = self._patience_seconds * (_AUDIENCE_PATIENCE if question["op"] == "audience" else 1)
+            patience = self._patience_seconds * (_LONG_PATIENCE if question["op"] in _LONG else 1)
             timer = threading.Timer(patience, lake.connection.interrupt)
             timer.start()
             try:
@@ -92,6 +97,9 @@ class Questions:
     def _audience(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
         text, parameters = from_wire(question["query"])
         return {"count": self._audiences.make(lake, question["audience_id"], text, parameters, question["about"])}
+
+    def _cube(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+        return {"rows": self._cubes.make(lake, question["cube"], date.fromisoformat(question["until"]))}
 
     def _members(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -109,7 +117,8 @@ class Questions:
 def _tables(question: Mapping[str, Any]) -> set[str]:
     """Return the tables that a question reads, by the words of its queries; values are no part of them."""
     queries = [*question.get("queries", {}).values(), *([question["query"]] if "query" in question else [])]
-    words = {word for query in queries for word in _WORD.findall(query["text"])}
+    texts = [query["text"] for query in queries] + ([CUBES[question["cube"]].sql] if "cube" in question else [])
+    words = {word for text in texts for word in _WORD.findall(text)}
     return (words | {"customer", "friend", "identity"} if question["op"] == "channels" else words) & set(BASE)
 
 

@@ -36,7 +36,7 @@ def fill(path: str, **names: str) -> str:
         "key": "main", "key_id": "enk_none", "customer_id": "cus_0000000000", "tag_id": "tag_none", "campaign_id": "cmp_none",
         "scenario_id": "none", "ready_id": "none", "template_id": "tpl_none", "import_id": "imp_none", "queue": "events", "event_id": "none",
         "segment_id": "seg_none", "day": "2026-12-01", "channel": "email", "account": "main", "webhook_id": "none", "line_user_id": HANAKO,
-        "rehearsal_id": "reh_none", "archive_id": "arc_none", "gone": "cus_0000000000", "receipt_id": "era_none", "source_id": "none", **names,
+        "rehearsal_id": "reh_none", "archive_id": "arc_none", "gone": "cus_0000000000", "receipt_id": "era_none", "source_id": "none", "cube": "none", **names,
     }  # fmt: skip
     return path.format_map(values)
 
@@ -633,6 +633,9 @@ def asked_of_many(stage: Stage, tour: Tour, cus: str) -> None:
     assert tour("set_bounds", bounds) == bounds
     assert tour("get_rfm")["count"] == 1
     tour("get_lake")
+    stage.world.analyst.ask({"op": "cube", "cube": "standing", "until": "2026-12-01"})
+    day = "?from=2026-11-30&to=2026-11-30"
+    assert [row["people"] for row in tour("get_cube", query=day, cube="standing")["rows"]] == [1]
     tour("rebuild_lake")
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from chalicelib.lake.athena import LINKS
+from chalicelib.lake.cubes import CUBE_FILES, CUBES
 from chalicelib.lake.model import BASE
 from chalicelib.observability import count
 from chalicelib.settings import Settings, parse
@@ -112,13 +113,17 @@ def test_only_the_api_and_the_hourly_look_publish_machines_and_pass_their_role(t
 
 
 def test_who_asks_the_lake_sees_answers_and_its_function_sees_the_lake_alone(template: dict[str, Any]) -> None:
+    role = statements(resources(template, "AWS::IAM::Role")["LakeQueryRole"])
     asked = {
         action if isinstance(action, str) else tuple(action): json.dumps(each["Resource"])
-        for each in statements(resources(template, "AWS::IAM::Role")["LakeQueryRole"])
+        for each in role
         for action in [each["Action"]]
     }
     assert "/lake/*" in asked.pop("s3:GetObject")
-    assert "/lake/audience/*" in asked.pop("s3:PutObject")
+    assert {named(each["Resource"]) for each in role if each["Action"] == "s3:PutObject"} == {
+        "${Files.Arn}/lake/audience/*", "${Files.Arn}/lake/cube/*",
+    }  # fmt: skip
+    del asked["s3:PutObject"]
     assert set(asked) == {("logs:CreateLogStream", "logs:PutLogEvents"), "s3:ListBucket"}
 
 
@@ -141,8 +146,13 @@ def test_athena_sees_the_tables_of_the_lake_as_they_are(template: dict[str, Any]
         "DOUBLE": "double", "MAP(VARCHAR, VARCHAR)": "map<string,string>",
     }  # fmt: skip
     tables = {each["TableInput"]["Name"]: each["TableInput"] for each in resources(template, "AWS::Glue::Table").values()}
-    assert set(tables) == set(BASE)
-    for name, table in tables.items():
+    assert set(tables) == set(BASE) | {f"day_{name}" for name in CUBES}
+    for name, cube in CUBES.items():
+        storage = tables[f"day_{name}"]["StorageDescriptor"]
+        columns = {each["Name"]: each["Type"] for each in storage["Columns"]}
+        assert columns == {column: {**kinds, "DATE": "string"}[kind] for column, kind in cube.columns.items()}, name
+        assert named(storage["Location"]) == f"s3://${{Files}}/{CUBE_FILES}{name}/"
+    for name, table in ((name, tables[name]) for name in BASE):
         columns = {each["Name"]: each["Type"] for each in table["StorageDescriptor"]["Columns"]}
         assert columns == {column: kinds[kind] for column, kind in BASE[name].columns.items()}, name
         assert named(table["StorageDescriptor"]["Location"]) == f"s3://${{Files}}/{LINKS}{name}/"

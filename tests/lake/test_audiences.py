@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.lake.audiences import Audiences
+from chalicelib.lake.cubes import Cubes
 from chalicelib.lake.questions import Questions
 from chalicelib.lake.reader import Reader
 from chalicelib.ports.analyst import to_wire
@@ -35,7 +36,7 @@ def questions(files: FakeFiles, tmp_path: Path) -> Questions:
     reader = Reader(files, tmp_path / "lake")
     ticks = iter(range(0, 10_000, 10))
     reader._monotonic = lambda: next(ticks)
-    return Questions(reader, Audiences(files))
+    return Questions(reader, Audiences(files), Cubes(files))
 
 
 def test_without_a_lake_every_answer_says_so(questions: Questions) -> None:
@@ -147,7 +148,7 @@ def test_a_copy_that_is_damaged_inside_is_fetched_again(files: FakeFiles, questi
 
 def test_a_question_that_takes_too_long_is_ended_and_the_next_one_answered(files: FakeFiles, tmp_path: Path) -> None:
     put_lake(files, {"customer": people(2_000)})
-    questions = Questions(Reader(files, tmp_path / "lake"), Audiences(files), patience_seconds=0.3)
+    questions = Questions(Reader(files, tmp_path / "lake"), Audiences(files), Cubes(files), patience_seconds=0.3)
     far = "hash(a.cid, b.cid, c.cid, d.cid) = 1"
     text = f'SELECT a."cid" FROM "customer" a, "customer" b, "customer" c, "customer" d WHERE {far}'
     endless = to_wire(text, ())

@@ -8,6 +8,7 @@ from typing import Any
 
 from chalicelib.kernel.windows import local_date
 from chalicelib.lake.audiences import Audiences
+from chalicelib.lake.cubes import Cubes
 from chalicelib.lake.questions import Questions
 from chalicelib.lake.reader import Reader
 from chalicelib.segments.expression import Expression
@@ -47,7 +48,7 @@ def test_the_lake_counts_everybody_into_his_cell(tmp_path: Path) -> None:
         for n in range(1, 200)
     ]
     put_lake(files, {"customer": rows})
-    scores = Scores(house, house, Questions(Reader(files, tmp_path / "lake"), Audiences(files)))  # type: ignore[arg-type]
+    scores = Scores(house, house, Questions(Reader(files, tmp_path / "lake"), Audiences(files), Cubes(files)))  # type: ignore[arg-type]
     cells, as_of = scores.table(FOLDED)
     assert as_of == FOLDED
     expected: dict[tuple[int, int], list[int]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,7 +10,6 @@ import msgspec
 from chalicelib.entrypoints.admin_api.customers import cid_in
 from chalicelib.entrypoints.admin_api.framework import Body, Call, View, endpoint
 from chalicelib.kernel.clock import to_text
-from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import customer_id
 from chalicelib.kernel.windows import local_date
 
@@ -132,8 +131,8 @@ def overlap_segments(call: Call[OverlapBody]) -> OverlapView:
 )  # fmt: skip
 def segment_sizes(call: Call[None]) -> SizesView:
     """Return a segment's sizes, of the last ninety days unless days are given."""
-    last = _day(call, "to") or local_date(call.world.clock.now())
-    first = _day(call, "from") or last - timedelta(days=_DAYS)
+    last = call.day("to") or local_date(call.world.clock.now())
+    first = call.day("from") or last - timedelta(days=_DAYS)
     sizes = call.world.asking.sizes(call.path["segment_id"], first, last)
     return SizesView(sizes={day.isoformat(): size for day, size in sizes.items()})
 
@@ -146,11 +145,3 @@ def segments_of_customer(call: Call[None]) -> MembershipView:
     """Return the saved segments that a customer is in, exactly."""
     found = call.world.asking.segments_of(cid_in(call), call.world.clock.now())
     return MembershipView(items=[MemberView(segment_id=segment.segment_id, name=segment.name) for segment in found])
-
-
-def _day(call: Call[None], name: str) -> date | None:
-    text = call.query.get(name)
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise InvalidError("api.parameter_malformed", name=name) from error

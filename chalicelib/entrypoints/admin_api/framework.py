@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import unquote
 
@@ -53,6 +53,14 @@ class Call(Generic[B]):
     query: Mapping[str, str]
     body: B
     idempotency_key: str = ""
+
+    def day(self, name: str) -> date | None:
+        """Return a day of the address, None when it is not given. Raises InvalidError(`api.parameter_malformed`)."""
+        text = self.query.get(name)
+        try:
+            return date.fromisoformat(text) if text else None
+        except ValueError as error:
+            raise InvalidError("api.parameter_malformed", name=name) from error
 
     def size(self) -> int:
         """Return how many items a page shall have. Raises InvalidError(`api.parameter_malformed`)."""

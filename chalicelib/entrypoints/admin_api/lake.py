@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from chalicelib.entrypoints.admin_api.framework import Call, View, endpoint
+from chalicelib.kernel.windows import local_date
+
+_DAYS = 31
 
 
 class RebuildView(View, kw_only=True):
@@ -68,3 +72,21 @@ def rebuild_lake(call: Call[None]) -> LakeView:
     """Order a rebuild; the keeper goes on with it every minute."""
     call.world.lake.rebuild.order(call.world.clock.now())
     return _view(call)
+
+
+class DaysView(View, kw_only=True):
+    """What happened on these days, added up: rows of a cube (docs/data.md), oldest first."""
+
+    cube: str
+    rows: list[dict[str, Any]]
+
+
+@endpoint(
+    "GET", "/lake/cubes/{cube}", scope="operations:read", response=DaysView, query=("from", "to"),
+    summary="日ごとの集計（反応・売上・配信・参加） / What happened day by day",
+)  # fmt: skip
+def get_cube(call: Call[None]) -> DaysView:
+    """Return what was added up of these days, of the last month unless days are given; made once a night."""
+    last = call.day("to") or local_date(call.world.clock.now())
+    first = call.day("from") or last - timedelta(days=_DAYS)
+    return DaysView(cube=call.path["cube"], rows=call.world.cubes.of(call.path["cube"], first, last))
