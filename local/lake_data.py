@@ -1,7 +1,7 @@
 """A lake of made-up people, as large as wanted, with everything that a lake keeps as files; the same for the same seed.
 
-Everything is a function of a number and the seed (DuckDB's `hash`), so nothing is kept in Python and a month of events is made at a
-time. What tables tell twice agrees: purchases and their sums, acts and the day of the last one, friendships and who can be reached.
+Everything is a function of a number and the seed (DuckDB's `hash`), so nothing is kept in Python, a month of events is made at a
+time, and what does not spill is made of a million people at a time: ten millions take no more memory than one does. What tables tell twice agrees: purchases and their sums, acts and the day of the last one, friendships and who can be reached.
 Skewed as companies are: prefectures as they are peopled, few shops and products sell most, few people do most, half are silent.
 """
 
@@ -20,13 +20,14 @@ from chalicelib.lake.deltas import columns_of
 from chalicelib.lake.derive import columns_of_table
 from chalicelib.lake.manifest import BASE_FILES, MANIFEST, MIRROR_FILES, Manifest, to_json
 from chalicelib.lake.model import BASE, Columns
-from local.lake_mirror import mirror
+from local.lake_mirror import KINDS, mirror
 from local.lake_places import CAPITALS, GIVEN, SURNAMES
 
 NOW = datetime(2026, 11, 22, 3, tzinfo=UTC)  # noon in Japan
 _TODAY = "DATE '2026-11-22'"
 MONTHS = 13  # as long as the timeline keeps what people did
 TAGS, SHOPS, PRODUCTS, CATEGORIES, LINKS, CAMPAIGNS = 200, 80, 500, 20, 60, 13
+_BLOCK = 1_000_000  # people whose items are made at once
 SCENARIOS = ("dormant90", "onboarding", "first_purchase")
 
 
@@ -45,18 +46,30 @@ def write_lake(size: Size, folder: Path) -> Manifest:
     import duckdb
 
     with tempfile.TemporaryDirectory(dir=folder) as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
-        # Lists of an order's lines and of a person's fields do not spill: two gigabytes are too few for a million people.
+        # Lists of an order's lines and of a person's fields do not spill: two gigabytes are too few for _BLOCK people.
         connection.execute("SET memory_limit = '6GB'")
         connection.execute("SET preserve_insertion_order = false")
         maker = _Maker(connection, size, folder)
         for table, name, query in maker.queries():
             maker.write(maker.base[table], f"{BASE_FILES}{table}{name}", columns_of_table(table), BASE[table].order, query)
-        for kind, query in maker.mirrored():
-            maker.write(maker.mirror[kind], f"{MIRROR_FILES}{kind}", columns_of(kind), ("cid",), query)
+        for kind in KINDS:
+            blocks = [Path(spill) / f"{kind}{first}" for first in range(1, size.customers + 1, _BLOCK)]
+            for number, block in enumerate(blocks):
+                maker.copy(block, columns_of(kind), ("cid",), maker.mirrored(kind, number * _BLOCK + 1))
+            maker.write(
+                maker.mirror[kind], f"{MIRROR_FILES}{kind}", columns_of(kind), (), f"FROM read_parquet({list(map(str, blocks))!r})"
+            )
+            for block in blocks:
+                block.unlink()
     base, mirrored = ({name: tuple(keys) for name, keys in of.items()} for of in (maker.base, maker.mirror))
     manifest = Manifest(base=base, mirror=mirrored, rows=maker.rows, generation=1, folded_at=NOW)
     (folder / MANIFEST).write_bytes(to_json(manifest))
     return manifest
+
+
+def _months() -> list[tuple[int, date]]:
+    """Return every month of acts: how many months ago it was, and its first day."""
+    return [(ago, date(2026 - (ago + 1) // 12, 12 - (ago + 1) % 12, 1)) for ago in range(MONTHS)]
 
 
 def _u(number: str, salt: str) -> str:
@@ -91,15 +104,20 @@ class _Maker:
 
     def write(self, keys: list[str], folder: str, columns: Columns, order: Sequence[str], query: str) -> None:
         """Write the rows of a query as a file below a folder; note its key among `keys`."""
-        typed = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in columns.items())
         key = f"{folder}/made.parquet"
         path = self._folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = self._sql.execute(
-            f"COPY (SELECT {typed} FROM ({query}) ORDER BY {', '.join(order)}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
-        ).fetchone()
-        self.rows[key] = rows[0]
+        self.rows[key] = self.copy(path, columns, order, query)
         keys.append(key)
+
+    def copy(self, path: Path, columns: Columns, order: Sequence[str], query: str) -> int:
+        """Write the rows of a query as a file; return how many."""
+        typed = ", ".join(f'"{name}"::{kind} AS "{name}"' for name, kind in columns.items())
+        ordered = f"ORDER BY {', '.join(order)}" if order else ""
+        rows = self._sql.execute(
+            f"COPY (SELECT {typed} FROM ({query}) {ordered}) TO '{path}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
+        ).fetchone()
+        return int(rows[0])
 
     def read(self, table: str) -> str:
         """Return SQL that reads what was written of a table."""
@@ -110,20 +128,22 @@ class _Maker:
         yield "friend", "", self._friends()
         yield "tag", "", self._tags()
         yield "attribute", "", self._attributes()
-        yield "purchase", "", self._purchases()
-        for ago in range(MONTHS):
-            first = date(2026 - (ago + 1) // 12, 12 - (ago + 1) % 12, 1)
+        for name, which in (("former", "NOT is_last"), ("last", "is_last")):
+            yield "purchase", f"/{name}", f"SELECT * FROM ({self._purchases()}) WHERE {which}"
+        for ago, first in _months():
             yield "event", f"/{first:%Y-%m}", self._events(ago, first)
         yield "enrollment", "", self._enrollments()
         yield "received", "", self._received()
-        yield "reaction", "", self._reactions()
+        self._sql.execute(f"CREATE TEMP TABLE reacted AS {self._reactions()}")
+        for _, first in _months():
+            yield "reaction", f"/{first:%Y-%m}", f"FROM reacted WHERE date_trunc('month', \"at\") = DATE '{first}'"
         yield "identity", "", self._identities()
         yield "customer", "", self._customers()
 
-    def mirrored(self) -> Iterator[tuple[str, str]]:
-        """Yield (kind, SQL of its rows): the items from which these tables follow, as folding keeps them."""
-        for kind, query in mirror(self.read).items():
-            yield kind, f"SELECT *, '' AS v, TIMESTAMP '2026-11-12 00:00:00' AS \"at\", false AS gone FROM ({query})"
+    def mirrored(self, kind: str, first: int) -> str:
+        """Return SQL of the items of a kind, of _BLOCK people: from these the tables follow, and folding keeps them."""
+        query = mirror(lambda table: f"(FROM {self.read(table)} WHERE cid BETWEEN {first} AND {first + _BLOCK - 1})")[kind]
+        return f"SELECT *, '' AS v, TIMESTAMP '2026-11-12 00:00:00' AS \"at\", false AS gone FROM ({query})"
 
     def _person(self) -> str:
         u = self._u
@@ -222,7 +242,7 @@ class _Maker:
             CASE kind WHEN 'clicked' THEN CASE WHEN sure < 0.8 THEN 'B' ELSE 'C' END WHEN 'email_opened' THEN 'C' END AS evidence,
             CASE WHEN kind = 'survey_answered' THEN MAP {{'q1': ['yes', 'no', 'perhaps'][1 + which % 3], 'q2': (which % 5)::VARCHAR}}
                 WHEN kind = 'reservation_made' THEN MAP {{'shop': printf('shop_%02d', which % {SHOPS})}} END AS data,
-            NULL AS own, '' AS v, NULL AS seen_at
+            NULL AS own, '' AS v, NULL AS seen_at, NULL AS expires_at
         FROM done"""
 
     def _enrollments(self) -> str:
@@ -266,7 +286,7 @@ class _Maker:
         u = self._u
         return f"""
         WITH bought AS (
-            SELECT cid, count(DISTINCT order_no) AS count, sum(yen) AS total_yen, min(day) AS first_day, max(day) AS last_day
+            SELECT cid, count(*) FILTER (line = 0) AS count, sum(yen) AS total_yen, min(day) AS first_day, max(day) AS last_day
             FROM {self.read("purchase")} GROUP BY cid),
         acted AS (
             SELECT cid, max(day) AS acted_day FROM {self.read("event")}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+# What there is of a made-up person.
+KINDS = ("profile", "stats", "activity", "tags", "friend", "purchase", "enrollment", "recipient")
 _NOON = "+ INTERVAL 3 HOUR"  # of a JST day, as an instant in UTC
 
 
@@ -31,11 +33,11 @@ def mirror(read: Callable[[str], str]) -> Mapping[str, str]:
         "friend": f"""
         SELECT account, cid, line_user_id, state, day {_NOON} AS since_at, display_name, language FROM {read("friend")}""",
         "purchase": f"""
-        SELECT cid, order_no, max("at") AS at_instant, max(shop) AS shop, max(amount_yen) AS amount_yen,
+        SELECT cid, order_no, max("at") AS at_instant, max(shop) AS shop, max(amount_yen) AS amount_yen, NULL AS expires_at,
             list({{'product': product, 'category': category, 'quantity': quantity, 'yen': yen}} ORDER BY line) AS lines
         FROM {read("purchase")} GROUP BY cid, order_no""",
         "enrollment": f"""
-        SELECT *, [{{'node': 'send_a', 'at': entered_at}}] AS sent, [] AS reactions FROM {read("enrollment")}""",
+        SELECT *, NULL AS expires_at, [{{'node': 'send_a', 'at': entered_at}}] AS sent, [] AS reactions FROM {read("enrollment")}""",
         "recipient": f"""
-        SELECT id AS campaign, cid, "at" AS at_instant FROM {read("received")} WHERE kind = 'cmp'""",
+        SELECT id AS campaign, cid, "at" AS at_instant, NULL AS expires_at FROM {read("received")} WHERE kind = 'cmp'""",
     }

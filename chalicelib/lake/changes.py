@@ -51,7 +51,7 @@ def change_of(table: str, record: Mapping[str, Any]) -> Change | None:
     gone = record["eventName"] == "REMOVE"
     if gone and (record.get("userIdentity") or {}).get("principalId") == _EXPIRY:
         return None
-    row = _READERS[kind](plain(stream["OldImage" if gone else "NewImage"]))
+    row = _row(kind, plain(stream["OldImage" if gone else "NewImage"]))
     if row is None:
         return None
     if kind == "mark":
@@ -73,7 +73,7 @@ def change_of_item(table: str, item: Item, at: datetime) -> Change | None:
     at: when the reading of the table began. Its `v` is empty: any record of the stream is newer. Raises as `change_of`.
     """
     kind = kind_of(table, item["pk"], item["sk"])
-    row = _READERS[kind](item) if kind else None
+    row = _row(kind, item) if kind else None
     if kind is None or row is None:
         return None
     if kind == "mark":
@@ -112,6 +112,13 @@ def kind_of(table: str, pk: str, sk: str) -> str | None:
             return {"PUR#": "purchase"}.get(sk[:4]) or ("event" if sk.startswith("EV#") else None)
         case _:
             return "enrollment" if sk.startswith(("ENR#", _HISTORY)) else None
+
+
+def _row(kind: str, item: Item) -> Row | None:
+    row = _READERS[kind](item)
+    if row is not None and "ttl" in item and "expires_at" in CHANGES[kind].columns:
+        row["expires_at"] = _second(int(item["ttl"]))
+    return row
 
 
 # Values ---------------------------------------------------------------------------------------------------------------------

@@ -133,10 +133,10 @@ DERIVED: Mapping[str, Derived] = {
 
 # The table `event` is made of its changes alone: one row each, under the living number. own: the number it came under, where that
 # is another; v, seen_at: the change's version and instant, "" and NULL once nothing older can come any more.
-EVENT_BESIDES: Columns = {"own": "BIGINT", "v": "VARCHAR", "seen_at": "TIMESTAMP"}
+EVENT_BESIDES: Columns = {"own": "BIGINT", "v": "VARCHAR", "seen_at": "TIMESTAMP", "expires_at": "TIMESTAMP"}
 EVENT_ROW = f"""
 coalesce(living, e.cid) AS cid, id, kind, {day("at_instant")} AS day, at_instant AS "at", name, account, source, link, evidence,
-data, CASE WHEN living <> e.cid THEN e.cid END AS own, v, e."at" AS seen_at
+data, CASE WHEN living <> e.cid THEN e.cid END AS own, v, e."at" AS seen_at, expires_at
 """
 MERGED: Columns = {"cid": "BIGINT", "into": "BIGINT", "living": "BIGINT"}
 # From the marks on profiles to who is who in the end; twenty numbers in one are more than there will ever be.

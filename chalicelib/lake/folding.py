@@ -21,7 +21,7 @@ from chalicelib.lake.deltas import columns_of
 from chalicelib.lake.derive import DERIVED, EVENT_ROW, LIVING, MERGED, columns_of_table
 from chalicelib.lake.manifest import BASE_FILES, DELTA_FILES, MIRROR_FILES, Manifest
 from chalicelib.lake.model import BASE, CHANGES
-from chalicelib.lake.parts import Parts
+from chalicelib.lake.parts import Parts, Without
 from chalicelib.ports.files import Files
 
 # Longer than a change can be under way: streams keep a day, and what the feeder could not do is tried for another.
@@ -29,8 +29,6 @@ LATEST = timedelta(days=3)
 # Two clocks of AWS may differ, and the stream tells seconds only.
 SKEW = timedelta(minutes=2)
 MOST_DELTAS = 1_000  # in one folding
-# Their items end by themselves, and what the lake knows of them stays.
-EXPIRING = ("purchase", "event", "enrollment", "recipient")
 _PERSONAL = frozenset(kind for kind, table in CHANGES.items() if "cid" in table.columns)
 _MARK = "mark"
 _MERGED = "merged"
@@ -180,27 +178,21 @@ class Folding:
             "WHERE NOT gone"
         )
 
-    def _take_events(self) -> None:
-        """Make the tables `come` (rows of `event` and their month) and `leave` (own, id, month), and renew their months."""
+    def _take_events(self, read_since: datetime | None = None) -> None:
+        """Make the tables `come` (rows of `event`) and `leave` (own, id, file), and renew their months.
+
+        read_since: when all tables began to be read, if what came is what they hold.
+        """
         run = self.parts.run
-        run(f"CREATE TEMP TABLE come ({_typed(columns_of_table('event'))}, month VARCHAR)")
-        run("CREATE TEMP TABLE leave (own BIGINT, id VARCHAR, month VARCHAR)")
-        months = self._months()
+        run(f"CREATE TEMP TABLE come ({_typed(columns_of_table('event'))})")
+        run("CREATE TEMP TABLE leave (own BIGINT, id VARCHAR, file VARCHAR)")
         if "event" in self._came:
-            self._sort_events(months)
+            self._sort_events()
+        if read_since is not None:
+            self._lose_events(read_since)
         if self.parts.count("FROM moved"):
-            self._move_events(months)
-        touched = run("SELECT month FROM come UNION SELECT month FROM leave ORDER BY month")
-        for month in [str(row[0]) for row in touched]:
-            months[month] = self.parts.renew(
-                months.get(month, []),
-                f"{BASE_FILES}event/{month}",
-                f"SELECT * EXCLUDE month FROM come WHERE month = '{month}'",
-                "kind, cid",
-                self._staying,
-                columns_of_table("event"),
-            )
-        self.base["event"] = [key for month in sorted(months) for key in months[month]]
+            self._move_events()
+        self._renew("event", "SELECT * FROM come", "leave", self._staying)
 
     def _staying(self, source: str) -> str:
         # What no late change can concern any more is forgotten: it would be a tenth of the file.
@@ -209,30 +201,50 @@ class Folding:
         leaving = "ANTI JOIN leave AS l ON l.own = coalesce(e.own, e.cid) AND l.id = e.id"
         return f"SELECT e.* REPLACE ({besides}) FROM {source} AS e {leaving}"
 
-    def _months(self) -> dict[str, list[str]]:
-        months: dict[str, list[str]] = defaultdict(list)
-        for key in self.base.get("event", []):
-            months[key.removeprefix(f"{BASE_FILES}event/").partition("/")[0]].append(key)
-        return months
+    def _renew(self, table: str, fresh: str, leaving: str, without: Without) -> None:
+        """Renew the files of a table that have to do with fresh rows, or with rows that a table `leaving` tells, by `file`."""
+        run, part = self.parts.run, BASE[table].part
+        files = self._files_of(table)
+        losing = {str(row[0]) for row in run(f"SELECT DISTINCT file FROM {leaving}")}
+        into = {str(row[0]) for row in run(f"SELECT DISTINCT {part} FROM ({fresh})")}
+        for name in sorted(into | {name for name, keys in files.items() if losing & set(keys)}):
+            files[name] = self.parts.renew(
+                files.get(name, []),
+                losing,
+                f"{BASE_FILES}{table}/{name}".rstrip("/"),
+                f"SELECT * FROM ({fresh}) WHERE {part} = '{name}'",
+                ", ".join(f'"{column}"' for column in BASE[table].order),
+                without,
+                columns_of_table(table),
+            )
+        self.base[table] = [key for name in sorted(files) for key in files[name]]
 
-    def _sort_events(self, months: Mapping[str, list[str]]) -> None:
+    def _files_of(self, table: str) -> dict[str, list[str]]:
+        """Return the files of a table by their part of it."""
+        parts: dict[str, list[str]] = defaultdict(list)
+        for key in self.base.get(table, []):
+            parts[key.removeprefix(f"{BASE_FILES}{table}/").rpartition("/")[0]].append(key)
+        return parts
+
+    def _sort_events(self) -> None:
         """Let in what is new, and out what has another version by now; what was deleted is remembered, for it may come late."""
         run = self.parts.run
         self._append("event", "SELECT * FROM new_event WHERE gone")
         run(f'CREATE TEMP TABLE buried AS SELECT cid, id, v, "at" AS seen_at FROM ({self._all_of("event")})')
         asked = {str(row[0]) for row in run("SELECT DISTINCT strftime(at_instant, '%Y-%m') FROM new_event WHERE NOT gone")}
+        months = self._files_of("event")
         if self.parts.count("FROM new_event WHERE gone"):
             asked |= set(months)  # of a deleted one only the key is known
-        run("CREATE TEMP TABLE stands (own BIGINT, id VARCHAR, v VARCHAR, seen_at TIMESTAMP, month VARCHAR)")
-        for month in sorted(asked & set(months)):
-            source = self.parts.source(months[month], columns_of_table("event"))
+        run("CREATE TEMP TABLE stands (own BIGINT, id VARCHAR, v VARCHAR, seen_at TIMESTAMP, file VARCHAR)")
+        for key in [key for month in sorted(asked & set(months)) for key in months[month]]:
+            source = self.parts.source([key], columns_of_table("event"))
             run(
                 f"INSERT INTO stands SELECT e.* FROM "
-                f"(SELECT coalesce(own, cid) AS own, id, v, seen_at, '{month}' FROM {source}) AS e "
+                f"(SELECT coalesce(own, cid) AS own, id, v, seen_at, '{key}' FROM {source}) AS e "
                 "SEMI JOIN new_event AS n ON n.cid = e.own AND n.id = e.id"
             )
         run(
-            "INSERT INTO leave SELECT own, s.id, month FROM stands AS s "
+            "INSERT INTO leave SELECT own, s.id, file FROM stands AS s "
             f"JOIN new_event AS n ON n.cid = own AND n.id = s.id WHERE {_newer('s.v', 's.seen_at')}"
         )
         run(
@@ -241,27 +253,33 @@ class Folding:
             f"JOIN buried AS b ON b.cid = n.cid AND b.id = n.id WHERE NOT {_newer('b.v', 'b.seen_at')}"
         )
         run("CREATE TEMP TABLE entering AS SELECT * FROM new_event ANTI JOIN refused USING (cid, id) WHERE NOT gone")
-        run(
-            f"INSERT INTO come BY NAME SELECT {EVENT_ROW}, strftime(at_instant, '%Y-%m') AS month "
-            "FROM entering AS e LEFT JOIN merged ON merged.cid = e.cid"
-        )
+        run(f"INSERT INTO come BY NAME SELECT {EVENT_ROW} FROM entering AS e LEFT JOIN merged ON merged.cid = e.cid")
 
-    def _move_events(self, months: Mapping[str, list[str]]) -> None:
+    def _lose_events(self, read_since: datetime) -> None:
+        """Let out what no table holds any more, unless it is younger than their reading or has expired."""
+        for month, keys in self._files_of("event").items():
+            for key in keys:
+                self.parts.run(
+                    f"INSERT INTO leave SELECT own, id, '{key}' FROM (SELECT coalesce(own, cid) AS own, id FROM "
+                    f"{self.parts.source([key], columns_of_table('event'))} "
+                    f"WHERE coalesce(seen_at < {_instant(read_since - SKEW)}, true) AND NOT {_expired(read_since)}) AS e "
+                    f"ANTI JOIN (SELECT cid, id FROM new_event WHERE strftime(at_instant, '%Y-%m') = '{month}') AS n "
+                    "ON n.cid = e.own AND n.id = e.id"
+                )
+
+    def _move_events(self) -> None:
         """Bring what somebody did under another number to whom he is now."""
         run, parts = self.parts.run, self.parts
         names = ", ".join(f'"{name}"' for name in columns_of_table("event") if name not in ("cid", "own"))
-        for month, keys in months.items():
-            source = parts.source(keys, columns_of_table("event"))
+        for key in self.base.get("event", []):
+            source = parts.source([key], columns_of_table("event"))
             run(
                 "CREATE OR REPLACE TEMP TABLE moving AS SELECT e.*, m.cid AS mine, m.living AS now FROM "
                 f"{source} AS e JOIN moved AS m ON m.cid = coalesce(e.own, e.cid) "
                 "ANTI JOIN leave AS l ON l.own = m.cid AND l.id = e.id"
             )
-            run(
-                f"INSERT INTO come BY NAME SELECT {names}, now AS cid, CASE WHEN now <> mine THEN mine END AS own, "
-                f"'{month}' AS month FROM moving"
-            )
-            run(f"INSERT INTO leave SELECT mine, id, '{month}' FROM moving")
+            run(f"INSERT INTO come BY NAME SELECT {names}, now AS cid, CASE WHEN now <> mine THEN mine END AS own FROM moving")
+            run(f"INSERT INTO leave SELECT mine, id, '{key}' FROM moving")
 
     def _all_of(self, kind: str) -> str:
         return f"SELECT * FROM {self.parts.source(self.mirror.get(kind, []), columns_of(kind))} {_latest(kind)}"
@@ -307,39 +325,35 @@ class Folding:
         run(f"INSERT INTO fresh BY NAME SELECT * FROM ({DERIVED[table].sql}) WHERE cid IN (SELECT cid FROM touched)")
         # Most of what is made anew is as it was: only files with a row that is not are written.
         columns, key = ", ".join(f'"{name}"' for name in BASE[table].columns), ", ".join(f'"{name}"' for name in BASE[table].key)
-        source = parts.source(self.base.get(table, []), BASE[table].columns)
-        run(f"CREATE OR REPLACE TEMP TABLE before AS SELECT {columns} FROM {source} SEMI JOIN touched USING (cid)")
-        run(f"CREATE OR REPLACE TEMP TABLE leaving AS SELECT {key} FROM (FROM before EXCEPT FROM fresh)")
-        leaving = f"ANTI JOIN leaving USING ({key})" if parts.count("FROM leaving") else ""
-        self.base[table] = parts.renew(
-            self.base.get(table, []),
-            f"{BASE_FILES}{table}",
-            "SELECT * FROM (FROM fresh EXCEPT FROM before)",
-            ", ".join(f'"{name}"' for name in BASE[table].order),
-            lambda source: f"SELECT * FROM {source} {leaving}",
-            BASE[table].columns,
-        )
+        run(f"CREATE OR REPLACE TEMP TABLE before ({_typed(BASE[table].columns)}, file VARCHAR)")
+        for file in self.base.get(table, []):
+            source = parts.source([file], BASE[table].columns)
+            run(f"INSERT INTO before SELECT {columns}, '{file}' FROM {source} SEMI JOIN touched USING (cid)")
+        was = "SELECT * EXCLUDE file FROM before"
+        run(f"CREATE OR REPLACE TEMP TABLE coming AS FROM fresh EXCEPT {was}")
+        other = f"({was} EXCEPT FROM fresh)"
+        run(f"CREATE OR REPLACE TEMP TABLE leaving AS SELECT {key}, file FROM before SEMI JOIN {other} USING ({key})")
+        self._renew(table, "FROM coming", "leaving", lambda source: f"SELECT * FROM {source} ANTI JOIN leaving USING ({key})")
 
     def replant(self, scanned: Mapping[str, list[str]], since: datetime) -> None:
         """Make the lake anew from what was read from the tables, and from changes that are younger than the reading.
 
-        scanned: files of rows by kind. since: when the reading began. What has expired in a table is in none of these rows and
-        stays: history is never taken from the lake by a rebuild.
+        scanned: files of rows by kind. since: when the reading began. What is in none of these rows was deleted, whether its
+        stream has told it or not; but what was due to expire by then stays: history is never taken from the lake.
         """
         run, parts = self.parts.run, self.parts
         young = f'"at" >= {_instant(since - SKEW)}'
         for kind in sorted(set(CHANGES) - {_MARK, "event"}):
             columns, keys = columns_of(kind), self.mirror.get(kind, [])
-            expires = "TRUE" if kind in EXPIRING else young
+            stays = f"{young} OR (NOT gone AND {_expired(since)})" if "expires_at" in columns else young
             before = (
-                f"SELECT * REPLACE (CASE WHEN {young} THEN v ELSE '' END AS v) FROM {parts.source(keys, columns)} "
-                f"WHERE {expires} AND (NOT gone OR {young})"
+                f"SELECT * REPLACE (CASE WHEN {young} THEN v ELSE '' END AS v) FROM {parts.source(keys, columns)} WHERE {stays}"
             )
             rows = f"SELECT * FROM {parts.source(scanned.get(kind, []), columns)} UNION ALL BY NAME {before}"
             self.mirror[kind] = parts.write(f"SELECT * FROM ({rows}) {self._known(kind)} {_latest(kind)}", f"{MIRROR_FILES}{kind}")
         self._read("event", scanned.get("event", []))
         self._merge(everybody=True)
-        self._take_events()
+        self._take_events(since)
         self.base = {"event": self.base["event"]}
         kinds = sorted(_PERSONAL & set(self.mirror))
         everybody = [f"SELECT cid FROM {parts.source(self.mirror[kind], columns_of(kind))}" for kind in kinds]
@@ -416,6 +430,10 @@ def tidy(files: Files, now: datetime) -> int:
 def _newer(version: str, at: str) -> str:
     """Return whether the change `n` is newer; what was read from a table (rebuild) is newer than what its stream told before."""
     return f"(n.v > {version} OR (n.v = '' AND coalesce({at} < n.\"at\" - {_SKEW}, true)))"
+
+
+def _expired(moment: datetime) -> str:
+    return f"coalesce(expires_at <= {_instant(moment)}, false)"
 
 
 def _latest(kind: str) -> str:

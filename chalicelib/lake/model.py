@@ -3,7 +3,7 @@
 Files on S3, below LAKE:
   manifest.json                        which files are the lake; replaced as a whole, by If-Match
   delta/{kind}/{name}.parquet          changes of one kind of item (CHANGES), each with the version `v` of its item
-  base/{table}/{name}.parquet          a table of BASE, `event` one or more files a month
+  base/{table}/{part}/{name}.parquet   a table of BASE, in folders by Table.part where it has one
 Days are JST days, instants are UTC without a zone. A missing value is NULL; a condition about one is false.
 """
 
@@ -16,20 +16,29 @@ LAKE = "lake/"
 Columns = Mapping[str, str]  # name to DuckDB type
 
 
+_MONTH = """strftime("at", '%Y-%m')"""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of one kind. key: what a row is known by; of two with one key the greater `v` stands. order: how base files lie."""
+    """Rows of one kind. key: what a row is known by; of two with one key the greater `v` stands.
+
+    order: how rows lie in a base file. part: SQL of the folder below the table's in which a row lies, where a table lies in
+    several: what changes is to be a small part of a table, for its file is written anew.
+    """
 
     key: tuple[str, ...]
     columns: Columns
     order: tuple[str, ...] = ()
+    part: str = "''"
 
 
 # Every change has these besides: `v`, the sequence number of its stream record in forty digits, which grows for one item and
 # says nothing across items; `at`, when the stream saw it, to the second; `gone`, whether the item was deleted.
 CHANGE_COLUMNS: Columns = {"v": "VARCHAR", "at": "TIMESTAMP", "gone": "BOOLEAN"}
 
-# By kind: the item that it comes from, and what of it is kept. Items that nobody asks about are in no kind.
+# By kind: the item that it comes from, and what of it is kept. Items that nobody asks about are in no kind. expires_at: when its
+# table lets go of the item by itself, which the lake does not; NULL for one that stays until somebody deletes it.
 CHANGES: Mapping[str, Table] = {
     # core `C#cid` / `P`
     "profile": Table(
@@ -70,7 +79,7 @@ CHANGES: Mapping[str, Table] = {
         ("cid", "order_no"),
         {
             "cid": "BIGINT", "order_no": "VARCHAR", "at_instant": "TIMESTAMP", "shop": "VARCHAR", "amount_yen": "BIGINT",
-            "lines": "STRUCT(product VARCHAR, category VARCHAR, quantity INTEGER, yen BIGINT)[]",
+            "lines": "STRUCT(product VARCHAR, category VARCHAR, quantity INTEGER, yen BIGINT)[]", "expires_at": "TIMESTAMP",
         },
     ),
     # timeline `C#cid` / `EV#…`; id: the sort key
@@ -79,6 +88,7 @@ CHANGES: Mapping[str, Table] = {
         {
             "cid": "BIGINT", "id": "VARCHAR", "kind": "VARCHAR", "at_instant": "TIMESTAMP", "name": "VARCHAR", "account": "VARCHAR",
             "source": "VARCHAR", "link": "VARCHAR", "evidence": "VARCHAR", "data": "MAP(VARCHAR, VARCHAR)",
+            "expires_at": "TIMESTAMP",
         },
     ),
     # engine `C#cid` / `ENR#…`; id: the sort key and the run. sent: by node, the last time; reactions: as Enrollment.responses
@@ -88,13 +98,15 @@ CHANGES: Mapping[str, Table] = {
             "cid": "BIGINT", "id": "VARCHAR", "scenario": "VARCHAR", "version": "INTEGER", "status": "VARCHAR",
             "reason": "VARCHAR", "entered_at": "TIMESTAMP", "ended_at": "TIMESTAMP",
             "sent": 'STRUCT(node VARCHAR, "at" TIMESTAMP)[]',
-            "reactions": 'STRUCT(node VARCHAR, link VARCHAR, evidence VARCHAR, "at" TIMESTAMP)[]',
+            "reactions": 'STRUCT(node VARCHAR, link VARCHAR, evidence VARCHAR, "at" TIMESTAMP)[]', "expires_at": "TIMESTAMP",
         },
     ),
     # in each table `MARK#n` / `#`: written by us, to see how far the streams have come
     "mark": Table(("table", "number"), {"table": "VARCHAR", "number": "INTEGER", "asked_at": "TIMESTAMP"}),
     # engine `CMP#id#shard` / cid, once the message left
-    "recipient": Table(("campaign", "cid"), {"campaign": "VARCHAR", "cid": "BIGINT", "at_instant": "TIMESTAMP"}),
+    "recipient": Table(
+        ("campaign", "cid"), {"campaign": "VARCHAR", "cid": "BIGINT", "at_instant": "TIMESTAMP", "expires_at": "TIMESTAMP"}
+    ),
 }  # fmt: skip
 
 # What conditions ask, as segments/sql.py names it. Of two numbers that were linked the living one stands everywhere, and
@@ -148,6 +160,8 @@ BASE: Mapping[str, Table] = {
             "is_first": "BOOLEAN", "is_last": "BOOLEAN",
         },
         ("product", "cid"),
+        # Whoever buys again turns one row of his, of those that were the last.
+        "CASE WHEN is_last THEN 'last' ELSE 'former' END",
     ),
     "event": Table(
         ("cid", "id"),
@@ -156,6 +170,7 @@ BASE: Mapping[str, Table] = {
             "account": "VARCHAR", "source": "VARCHAR", "link": "VARCHAR", "evidence": "VARCHAR", "data": "MAP(VARCHAR, VARCHAR)",
         },
         ("kind", "cid"),
+        _MONTH,
     ),
     "enrollment": Table(
         ("cid", "id"),
@@ -179,5 +194,6 @@ BASE: Mapping[str, Table] = {
             "at": "TIMESTAMP",
         },
         ("kind", "id", "cid"),
+        _MONTH,
     ),
 }  # fmt: skip

@@ -22,8 +22,7 @@ _TABLES = {"purchase": "timeline", "event": "timeline", "enrollment": "engine", 
 class Life:
     """A few people whose items change; `items` is what stands in the tables, `records` what the streams have told."""
 
-    def __init__(self, seed: int, keeps: tuple[str, ...] = ()) -> None:
-        self._keeps = keeps  # kinds whose items nobody deletes
+    def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.items: Items = {}
         self.records: list[tuple[str, Row]] = []
@@ -35,8 +34,10 @@ class Life:
         self.now += timedelta(seconds=self.random.randint(1, 90))
         kind = self.random.choice(sorted(set(CHANGES) - {"mark"}))
         row = self._row(kind)
+        if "expires_at" in CHANGES[kind].columns and self.random.random() < 0.5:
+            row["expires_at"] = START.replace(tzinfo=None) + timedelta(days=400)
         key = (kind, tuple(row[name] for name in CHANGES[kind].key))
-        if key in self.items and kind not in self._keeps and self.random.random() < 0.25:
+        if key in self.items and self.random.random() < 0.25:
             del self.items[key]
             self._tell(kind, dict(zip(CHANGES[kind].key, key[1], strict=True)), gone=True)
         else:

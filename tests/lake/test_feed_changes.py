@@ -72,6 +72,8 @@ EXAMPLES: list[tuple[str, Item, tuple[str, dict[str, Any]]]] = [
      ("event", {"cid": 7, "id": f"EV#{AT}#q", "kind": "survey_answered", "at_instant": AT[:-1], "name": "満足度", "data": {"q1": "はい"}})),
     ("timeline", {"pk": "C#7", "sk": f"EV#{AT}#p", "kind": "postback", "at": AT, "account": "main", "evidence": "A", "data": "menu=1"},
      ("event", {"cid": 7, "id": f"EV#{AT}#p", "kind": "postback", "at_instant": AT[:-1], "account": "main", "evidence": "A", "data": {"data": "menu=1"}})),
+    ("timeline", {"pk": "C#7", "sk": f"EV#{AT}#t", "kind": "video", "at": AT, "ttl": SECOND},
+     ("event", {"cid": 7, "id": f"EV#{AT}#t", "kind": "video", "at_instant": AT[:-1], "expires_at": "2026-11-30T00:53:20"})),
     ("engine", ENROLLMENT,
      ("enrollment",
       {"cid": 7, "id": "ENR#dormant##00003", "scenario": "dormant", "version": 2, "status": "exited", "reason": "goal",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from chalicelib.kernel.errors import TemporaryError
 from chalicelib.lake import derive
 from chalicelib.lake.folding import fold, tidy
-from chalicelib.lake.manifest import GRACE, load
+from chalicelib.lake.manifest import GRACE, MANIFEST, load, to_json
 from tests.fakes.outside import FakeFiles
-from tests.lake.lives import Life, put_deltas, read_lake
+from tests.lake.lives import START, Life, put_deltas, read_lake
 from tests.lake.naive_lake import tables_of
 
 
@@ -182,6 +184,62 @@ def test_former_files_stay_as_long_as_a_reader_may_need_them(tmp_path: Path) -> 
     tidy(store, life.now + GRACE)
     assert forgotten.isdisjoint(store.kept)
     assert not load(store)[0].forgotten
+
+
+def test_a_new_order_writes_little_of_what_was_bought_before(tmp_path: Path) -> None:
+    """His last order is the last no more, which is one row; whatever was no last one stays as it lies."""
+    store = FakeFiles()
+
+    def buy(numbers: Iterable[int]) -> None:
+        records = [
+            ("purchase", {"cid": 1, "order_no": f"{n:02}", "at_instant": datetime(2026, 9, n), "amount_yen": 10,
+                          "v": f"{n:040}", "at": datetime(2026, 9, n), "gone": False})
+            for n in numbers
+        ]  # fmt: skip
+        put_deltas(store, tmp_path, records)
+        fold(store, tmp_path / "work", START)
+
+    def folders() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {"former": set(), "last": set()}
+        for key in load(store)[0].base["purchase"]:
+            found[key.split("/")[3]].add(key)
+        return found
+
+    buy(range(1, 21))
+    before = folders()
+    buy([21])
+    after = folders()
+    assert len(before["former"]) == 1 and before["former"] < after["former"]
+    assert len(after["last"]) == 1 and before["last"] != after["last"]
+    assert {row[1]: row[-1] for row in read_lake(store, tmp_path / "read")["purchase"]} == {
+        f"{n:02}": n == 21 for n in range(1, 22)
+    }
+
+
+def test_a_lake_whose_files_were_written_without_a_column_and_in_one_folder_goes_on(tmp_path: Path) -> None:
+    life, store = Life(13), FakeFiles()
+    for _ in range(60):
+        life.step()
+    put_deltas(store, tmp_path, life.records)
+    fold(store, tmp_path / "work", life.now)
+    manifest, _ = load(store)
+    renamed = {key: key.replace("/former/", "/").replace("/last/", "/") for key in manifest.base["purchase"]}
+    for former, key in {**renamed, **{key: key for keys in manifest.mirror.values() for key in keys}}.items():
+        path, plain = tmp_path / "old", tmp_path / "plain"
+        assert store.fetch(former, path)
+        columns = [row[0] for row in duckdb.sql(f"DESCRIBE FROM read_parquet('{path}')").fetchall()]
+        kept = ", ".join(f'"{name}"' for name in columns if name != "expires_at")
+        duckdb.sql(f"COPY (SELECT {kept} FROM read_parquet('{path}')) TO '{plain}' (FORMAT parquet)")
+        store.send(plain, key, "")
+    base = {**manifest.base, "purchase": tuple(renamed.values())}
+    rows = {renamed.get(key, key): number for key, number in manifest.rows.items()}
+    store.put(MANIFEST, to_json(replace(manifest, base=base, rows=rows)), "")
+    begun = len(life.records)
+    for _ in range(30):
+        life.step()
+    put_deltas(store, tmp_path, life.records[begun:])
+    fold(store, tmp_path / "other", life.now)
+    assert read_lake(store, tmp_path / "read") == tables_of(life.items)
 
 
 def test_an_answer_that_got_lost_does_not_make_a_winner_a_loser(tmp_path: Path) -> None:

@@ -11,20 +11,21 @@ import pytest
 from chalicelib.kernel.errors import ConflictError
 from chalicelib.lake import rebuild as rebuilds
 from chalicelib.lake.deltas import write_rows
-from chalicelib.lake.folding import EXPIRING, fold
+from chalicelib.lake.folding import fold
+from chalicelib.lake.model import CHANGES
 from chalicelib.lake.rebuild import Rebuild
 from tests.builders import make_stage
 from tests.fakes.outside import FakeFiles
-from tests.lake.lives import Life, put_deltas, read_lake
-from tests.lake.naive_lake import tables_of
+from tests.lake.lives import START, Life, put_deltas, read_lake
+from tests.lake.naive_lake import Items, tables_of
 
 
 class Scanned(Rebuild):
     """A rebuild whose tables are a life's items, read a part at a time; between two parts life goes on."""
 
-    def __init__(self, files: FakeFiles, folder: Path, life: Life) -> None:
+    def __init__(self, files: FakeFiles, folder: Path, life: Life, steps: int = 6) -> None:
         super().__init__(None, files, folder)  # type: ignore[arg-type]
-        self._life, self._store = life, files
+        self._life, self._store, self._steps = life, files, steps
 
     def _read(self, progress: rebuilds.Progress) -> int:
         for kind in {kind for kind, _ in self._life.items}:
@@ -36,9 +37,23 @@ class Scanned(Rebuild):
             path = self._folder / "rows"
             write_rows(kind, rows, path)
             self._store.send(path, f"{self._below(progress)}{kind}/{progress.done}.parquet", "")
-        for _ in range(self._life.random.randint(0, 6)):
+        for _ in range(self._life.random.randint(0, self._steps)):
             self._life.step()
         return 0
+
+
+def expired(seed: int) -> Items:
+    """Return items that were due to expire before the life began."""
+    life, found = Life(seed + 100), {}
+    for _ in range(60):
+        life.step()
+    for (kind, _), row in life.items.items():
+        if "expires_at" in CHANGES[kind].columns:
+            name = next(name for name in ("order_no", "id", "campaign") if name in row)
+            old = {**row, name: f"{row[name]}-old", "expires_at": START.replace(tzinfo=None) - timedelta(days=1)}
+            found[kind, tuple(old[name] for name in CHANGES[kind].key)] = old
+    assert {kind for kind, _ in found} == {"purchase", "event", "enrollment", "recipient"}
+    return found
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -46,15 +61,18 @@ def test_what_streams_have_lost_is_healed_while_everything_goes_on(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuilds, "PARTS", 1)
-    # A deletion that the stream has lost is taken for an expiry, where items expire.
-    life, store, dice = Life(seed, keeps=EXPIRING), FakeFiles(), random.Random(seed)
+    life, store, dice = Life(seed), FakeFiles(), random.Random(seed)
+    # What has expired stands in no table any more, and stays in the lake.
+    old = expired(seed)
+    told = {"v": f"{1:040}", "at": START.replace(tzinfo=None) - timedelta(days=400), "gone": False}
+    put_deltas(store, tmp_path, [(kind, {**row, **told}) for (kind, _), row in old.items()])
     for _ in range(50):
         life.step()
     reached = [record for record in life.records if dice.random() < 0.6]
     late = [record for record in life.records if dice.random() < 0.2]
     put_deltas(store, tmp_path, reached)
     fold(store, tmp_path / "work", life.now)
-    assert read_lake(store, tmp_path / "read") != tables_of(life.items)
+    assert read_lake(store, tmp_path / "read") != tables_of(life.items | old)
 
     life.now += timedelta(minutes=5)
     begun = len(life.records)
@@ -70,9 +88,27 @@ def test_what_streams_have_lost_is_healed_while_everything_goes_on(
 
     put_deltas(store, tmp_path, life.records[begun:] + late)
     fold(store, tmp_path / "work", life.now)
-    assert read_lake(store, tmp_path / "read") == tables_of(life.items)
+    assert read_lake(store, tmp_path / "read") == tables_of(life.items | old)
     assert rebuild.progress() is None
     assert not store.list("lake/rebuild")
+
+
+@pytest.mark.parametrize("kind", ["purchase", "event", "enrollment", "recipient"])
+def test_a_deletion_that_its_stream_has_lost_is_healed(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the last item of a kind too: then the tables have none to show."""
+    monkeypatch.setattr(rebuilds, "PARTS", 1)
+    life, store = Life(1), FakeFiles()
+    while not any(of == kind for of, _ in life.items):
+        life.step()
+    put_deltas(store, tmp_path, life.records)
+    fold(store, tmp_path / "work", life.now)
+    for key in [key for key in life.items if key[0] == kind]:
+        del life.items[key]
+    life.now += timedelta(minutes=5)
+    rebuild = Scanned(store, tmp_path / "work", life, steps=0)
+    rebuild.order(life.now)
+    rebuild.work(life.now, lambda: True)
+    assert read_lake(store, tmp_path / "read") == tables_of(life.items)
 
 
 def test_from_nothing_out_of_the_real_tables(tables: str, tmp_path: Path) -> None:
