@@ -298,6 +298,7 @@ def bench_orders(rows: int = 20_000) -> None:
 
 def bench_lanes() -> None:
     """A page of a thousand by multicast and of five hundred by push, network stubbed; then pushes to a LINE that is far away."""
+    from local import bench_audience
     from local.bench_delivery import cpu_and_requests, push_rate
 
     for lane, size, target in (
@@ -307,6 +308,7 @@ def bench_lanes() -> None:
         show(f"our own CPU per person, {lane}, page of {size:,}", f"{used * 1e6:,.0f} µs", f"{target}, best of 5 pages")
         asked = sum(number for name, number in requests.items() if not name.startswith("/"))
         show("  DynamoDB requests for the page, people and claims included", f"{asked}")
+    bench_audience.report(show)
     for latency_ms in (0, 5):
         rate, used = push_rate(latency_seconds=latency_ms / 1000)
         what = f"personal pushes, LINE at 50 ms, DynamoDB at {latency_ms}"

@@ -16,17 +16,18 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from math import ceil
 from typing import Any
 
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId, TemplateId
 
 STUB = "http://127.0.0.1:9"  # whatever is said to this address the stub answers
 _LATENCY_SECONDS = 0.05
-_NOW = datetime(2026, 12, 1, 1, 0, tzinfo=UTC)
+NOW = datetime(2026, 12, 1, 1, 0, tzinfo=UTC)
 _SAME = {"messages": [{"type": "text", "text": "新作のチョコレートが入荷しました。" * 3}]}
 _PERSONAL = {
     "messages": [
@@ -48,11 +49,13 @@ _PERSONAL = {
 class Stub:
     """DynamoDB and LINE as prepared bytes behind every socket. cpu: what the stub itself has used.
 
-    latency_seconds: how long DynamoDB lets every request wait.
+    units: DynamoDB's `read` and `write` units that were asked for, with strong reads and items of these sizes. latency_seconds:
+    how long DynamoDB lets every request wait.
     """
 
     def __init__(self, people: int, latency_seconds: float = 0.0) -> None:
         self.requests: Counter[str] = Counter()
+        self.units: Counter[str] = Counter()
         self.cpu = 0.0
         self._latency_seconds = latency_seconds
         self._lock = threading.Lock()
@@ -87,16 +90,27 @@ class Stub:
             case "BatchGetItem":
                 ((table, wanted),) = asked["RequestItems"].items()
                 found = [self._items.get((key["pk"]["S"], key["sk"]["S"])) for key in wanted["Keys"]]
+                self._use("read", (ceil(len(item or "") / 4096) for item in found))  # what is not there costs a unit too
                 items = ",".join(item for item in found if item)
                 return name, f'{{"Responses":{{"{table}":[{items}]}},"UnprocessedKeys":{{}}}}'.encode()
             case "BatchExecuteStatement":
+                self._use("write", (ceil(len(json.dumps(one["Parameters"])) / 1024) for one in asked["Statements"]))
                 return name, json.dumps({"Responses": [{"TableName": "engine"} for _ in asked["Statements"]]}).encode()
             case "UpdateItem":
+                self._use("write", [1])
                 return name, b'{"Attributes":{"pk":{"S":"RATE"},"sk":{"S":"0"},"used":{"N":"45"}}}'
             case "Query":
+                self._use("read", [1])
                 return name, b'{"Items":[],"Count":0,"ScannedCount":0}'
             case _:
+                puts = [put for table in asked.get("RequestItems", {}).values() for put in table]
+                self._use("write", (ceil(len(json.dumps(put)) / 1024) for put in puts))
                 return name, b'{"UnprocessedItems":{}}'
+
+    def _use(self, kind: str, units: Iterable[int]) -> None:
+        used = sum(max(1, each) for each in units)
+        with self._lock:
+            self.units[kind] += used
 
 
 def _items(number: int) -> Iterator[tuple[tuple[str, str], str]]:
@@ -212,7 +226,7 @@ class _Templates:
         from chalicelib.messages.model import Template
 
         content = _SAME if template_id == "tpl_same" else _PERSONAL
-        return Template(TemplateId(template_id), "bench", DeliveryChannel.LINE, content, 1, _NOW)
+        return Template(TemplateId(template_id), "bench", DeliveryChannel.LINE, content, 1, NOW)
 
 
 def page(lane: str, number: int, size: int) -> tuple[Any, list[Any]]:
@@ -223,7 +237,7 @@ def page(lane: str, number: int, size: int) -> tuple[Any, list[Any]]:
     rows = [Row(_pk(n), "ENR#bench#", Cid(n), "bench", ACTIVE, "", "") for n in range(1, size + 1)]
     template = "tpl_personal" if lane == "push" else "tpl_same"
     caps = (Cap("all", 10, timedelta(days=7), "delay"),) if lane == "capped" else ()
-    job = Job(f"bench|{lane}|{number}|", "bench", f"v{number}", DeliveryChannel.LINE, template, "scn|bench|a", _NOW, caps=caps)
+    job = Job(f"bench|{lane}|{number}|", "bench", f"v{number}", DeliveryChannel.LINE, template, "scn|bench|a", NOW, caps=caps)
     return job, rows
 
 
@@ -236,7 +250,7 @@ def cpu_and_requests(lane: str, size: int, pages: int = 5) -> tuple[float, Count
         for number in range(pages + 1):
             stub.cpu, stub.requests = 0.0, Counter()
             started = time.process_time()
-            _deliver(delivery, lane, number, size)
+            deliver(delivery, lane, number, size)
             if number:  # the first page warms up: clients, tokens, connections
                 best = min(best, (time.process_time() - started - stub.cpu) / size)
     return best, stub.requests
@@ -255,11 +269,11 @@ def push_rate(size: int = 500, pages: int = 11, latency_seconds: float = 0.0) ->
         with stubbed(stub):
             delivery = delivery_of(f"http://127.0.0.1:{port}")
             _wait_for(port)
-            _deliver(delivery, "push", 0, size)
+            deliver(delivery, "push", 0, size)
             rate, used = 0.0, float("inf")
             for number in range(1, pages):
                 stub.cpu, started, cpu = 0.0, time.monotonic(), time.process_time()
-                _deliver(delivery, "push", number, size)
+                deliver(delivery, "push", number, size)
                 rate = max(rate, size / (time.monotonic() - started))
                 used = min(used, (time.process_time() - cpu - stub.cpu) / size)
             return rate, used
@@ -268,7 +282,8 @@ def push_rate(size: int = 500, pages: int = 11, latency_seconds: float = 0.0) ->
         server.wait()
 
 
-def _deliver(delivery: Any, lane: str, number: int, size: int) -> None:
+def deliver(delivery: Any, lane: str, number: int, size: int) -> None:
+    """Bring one page its message; it must reach everybody."""
     job, rows = page(lane, number, size)
     report = delivery.deliver(job, rows, [AccountKey("main")])
     if len(report.sent) != size or report.failed or report.pending:

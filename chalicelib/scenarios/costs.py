@@ -12,7 +12,7 @@ from math import ceil
 
 _SMS_ALONE, _SMS_PART = 70, 66  # UCS-2 units of a Japanese SMS, and of each part of a longer one (messages/limits.py)
 _TRANSITION = 0.025 / 1_000
-_WRITE, _READ = 0.715 / 1_000_000, 0.1425 / 1_000_000
+WRITE, READ = 0.715 / 1_000_000, 0.1425 / 1_000_000  # units of DynamoDB on demand
 _LAMBDA_CALL, _LAMBDA_GB_SECOND = 0.2 / 1_000_000, 16.67 / 1_000_000
 # What delivery costs per page of 500 besides a write per member: batch, attempt, result, marks (engines.md 1.5).
 _WRITES_A_BATCH = 12
@@ -74,7 +74,7 @@ def bill(*, transitions: int, calls: int, writes: int, sends: int) -> Bill:
     """Return the AWS bill. writes: enrollments, pointers, hints, headers; sends: messages that were claimed or left out."""
     written = writes + sends + ceil(sends / 500) * _WRITES_A_BATCH
     # Each write follows a strongly consistent read of the same item.
-    dynamodb = written * _WRITE + written * _READ
+    dynamodb = written * WRITE + written * READ
     seconds = calls * _SECONDS_A_CALL + sends * _SECONDS_A_MEMBER
     return Bill(
         transitions,

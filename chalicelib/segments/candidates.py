@@ -23,8 +23,9 @@ from chalicelib.observability import count
 from chalicelib.ports.analyst import Analyst, to_wire
 from chalicelib.ports.files import Files
 from chalicelib.segments.asking import Asking
+from chalicelib.segments.expression import asks
 from chalicelib.segments.model import Person
-from chalicelib.segments.service import Segments
+from chalicelib.segments.service import ADDRESS_FIELDS, Segments
 from chalicelib.segments.sql import compile_sql
 
 WAIT_SECONDS = 10  # between two looks at whether the lake has come so far
@@ -140,9 +141,10 @@ class Candidates:
                 wanted.condition, wanted.at, wanted.account, segment=part, segments=plan.parts, follow=accounts
             )
             return
+        addresses = not ADDRESS_FIELDS.isdisjoint(asks(self._segments.read(wanted.condition)))
         members = self._members(plan.audience_id, part, plan.parts)
         while batch := list(islice(members, _BATCH)):
-            people = self._segments.load(batch, accounts, conditions=[wanted.condition])
+            people = self._segments.load(batch, accounts, addresses=addresses, conditions=[wanted.condition])
             for person in people.values():
                 if self._segments.holds(wanted.condition, person, wanted.at, wanted.account):
                     yield person

@@ -130,6 +130,18 @@ def test_whoever_the_lake_names_is_looked_at_again(stage: Stage, marks: FakeMark
     assert found(candidates, plan, wanted(stage)) == [1, 2, 3, 4, 6, 7, 8, 9]
 
 
+def test_an_address_that_was_refused_since_is_left_out_where_the_condition_asks_for_it(stage: Stage, marks: FakeMarks) -> None:
+    marks.come = True
+    cids = [stage.customer(f"M{n}", email=f"{n}@x.test") for n in range(3)]
+    put_lake(stage.files, {"customer": [{**person(cid), "email_reachable": True} for cid in cids]})
+    asked = Wanted("cmp_mail", {"field": "email.reachable", "is": True}, stage.clock.now(), None)
+    for _ in range(2):
+        plan = stage.world.candidates.plan(asked, stage.clock.now())
+    assert plan is not None and plan.from_lake
+    stage.world.customers.suppress(DeliveryChannel.EMAIL, "1@x.test", "bounce")
+    assert found(stage.world.candidates, plan, asked) == [cids[0], cids[2]]
+
+
 def test_who_was_linked_meanwhile_comes_once_under_the_number_that_lives(stage: Stage, marks: FakeMarks) -> None:
     marks.come = True
     candidates, now = stage.world.candidates, stage.clock.now()
