@@ -10,7 +10,7 @@ from chalicelib.customers import table
 from chalicelib.customers.model import DONE, PROFILE_SK, Customer, DeliveryChannel, Scalar, customer_of
 from chalicelib.kernel.clock import Clock, to_text
 from chalicelib.kernel.errors import InvalidError, NotFoundError, TemporaryError
-from chalicelib.kernel.facts import Fact, OptedOut
+from chalicelib.kernel.facts import Fact, OptedOut, ProfileChanged
 from chalicelib.kernel.ids import Cid
 from chalicelib.kernel.pages import MAX_PAGE, Page, decode_cursor, encode_cursor
 from chalicelib.kernel.signing import fingerprint
@@ -149,7 +149,7 @@ class Customers:
         at = to_text(now)
         table.set_consent(self._database, cid, channel, opted_out=opted_out, at=at, source=source)
         if not opted_out:
-            return []
+            return [ProfileChanged(fact_id=f"optin|{cid}|{channel}|{at}", cid=cid, at=now)]
         return [OptedOut(fact_id=f"optout|{cid}|{channel}|{at}", cid=cid, at=now, channel=channel)]
 
     def carry_consent(self, old: Cid, new: Cid, channel: DeliveryChannel) -> None:

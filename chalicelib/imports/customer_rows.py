@@ -14,6 +14,7 @@ from chalicelib.imports.model import ImportJob, ImportKind
 from chalicelib.imports.taking import Directory, Outcome, Row, TagBook
 from chalicelib.imports.values import Who, is_yes, order_time, profile_values, tag_names, who
 from chalicelib.kernel.errors import DomainError, InvalidError
+from chalicelib.kernel.facts import ProfileChanged
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.people.service import People
 from chalicelib.ports.database import Item
@@ -84,6 +85,9 @@ class CustomerRows:
                 outcome.refusals.append(one.row.refused(error))
         if not job.options.dry_run:
             self._write(job, known, pointers, outcome)
+        # Of whoever the file is about, though it may say nothing new: who died before this was heard tells it again.
+        if job.kind is ImportKind.CUSTOMERS and job.options.trigger and not job.options.dry_run:
+            outcome.facts += [ProfileChanged(fact_id=f"{job.import_id}|{cid}", cid=cid, at=job.created_at) for cid in known]
 
     def _told(self, job: ImportJob, row: Row, book: TagBook, outcome: Outcome) -> Told | None:
         try:

@@ -38,8 +38,8 @@ _TICK = timedelta(milliseconds=1)
 _EVERYTHING = ("",)
 _ACTED = ("date:activity.last",)
 _PROFILE = (
-    "field:profile.", "field:attribute.", "field:customer.", "field:email.", "field:sms.", "field:postal.", "field:line.linked",
-    "date:profile.", "date:attribute.",
+    "field:profile.", "field:attribute.", "field:customer.", "field:email.", "field:sms.", "field:postal.", "field:line.",
+    "date:profile.", "date:attribute.", "date:friend.since", *_ACTED,  # an import may bring a friend
 )  # fmt: skip
 _FRIENDSHIP = ("field:line.", "date:friend.since", *_ACTED)
 

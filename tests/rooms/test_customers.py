@@ -9,7 +9,7 @@ import pytest
 from chalicelib.customers.model import PROFILE_FIELDS, Consent, DeliveryChannel, Gender, clean
 from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import InvalidError, NotFoundError
-from chalicelib.kernel.facts import OptedOut
+from chalicelib.kernel.facts import OptedOut, ProfileChanged
 from chalicelib.kernel.ids import Cid
 from tests.builders import MAIN, Stage
 from tests.rooms.crashes import every_crash
@@ -160,7 +160,8 @@ def test_a_consent_given_again_lifts_the_refusal_with_its_own_proof(stage: Stage
     cid = stage.customer("M1")
     stage.world.customers.set_consent(cid, DeliveryChannel.SMS, opted_out=True, source="x")
     stage.clock.advance(days=1)
-    assert stage.world.customers.set_consent(cid, DeliveryChannel.SMS, opted_out=False, source="") == []
+    (fact,) = stage.world.customers.set_consent(cid, DeliveryChannel.SMS, opted_out=False, source="")
+    assert isinstance(fact, ProfileChanged)
     assert stage.world.customers.get(cid).consents[DeliveryChannel.SMS] == Consent(False, to_text(stage.clock.now()), "")
 
 

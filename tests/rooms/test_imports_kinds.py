@@ -14,7 +14,7 @@ from chalicelib.imports.model import ImportJob, ImportKind, ImportState
 from chalicelib.imports.service import Sizes
 from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import ConflictError
-from chalicelib.kernel.facts import Fact, Occurred, OrderPlaced, TagAdded
+from chalicelib.kernel.facts import Fact, Occurred, OrderPlaced, ProfileChanged, TagAdded
 from chalicelib.kernel.ids import LineUserId
 from chalicelib.orders.model import Line
 from tests.builders import HANAKO, MAIN, TARO, Stage
@@ -84,7 +84,7 @@ def test_an_export_of_lme_brings_friends_as_they_were_there(stage: Stage) -> Non
     assert (friend.state, friend.first_seen_at) == (FollowState.BLOCKED, datetime(2024, 5, 10, 15, tzinfo=UTC))
     assert stage.world.customers.get(friend.cid).profile.phone == "+819012345678"
     assert tag_names(stage, friend.cid) == {("春", "エルメ")}
-    assert [type(fact) for fact in facts] == [TagAdded]
+    assert [type(fact) for fact in facts] == [TagAdded, ProfileChanged]
     stage.clock.set(stage.clock.now() + timedelta(minutes=1))
     stage.world.friends.follow(MAIN, HANAKO, stage.clock.now(), event_id="e", is_unblocked=True, reply=None)
     run(stage, text, account="main")

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
+from chalicelib.customers.model import DeliveryChannel
+from chalicelib.entrypoints import workers
 from chalicelib.entrypoints.steps import enqueue
 from chalicelib.kernel.facts import (
     Fact,
@@ -29,6 +31,7 @@ from tests.builders import HANAKO, MAIN, TARO, Stage
 from tests.rooms.crashes import every_crash, every_intrusion
 from tests.fakes.runner import Runner
 from tests.rooms.journey import END, drain, rest, say, texts
+from tests.rooms.test_imports import begin
 from tests.rooms.memory import crashes, database, inside, people
 
 VIP = {"tag": "tag_vip"}
@@ -237,6 +240,30 @@ def test_what_a_scenario_writes_into_a_profile_brings_in_too(stage: Stage, told:
     nodes = {"s": {"type": "action", "do": "score_add", "by": 10, "next": "e"}, "e": END}
     stage.scenario("score", nodes, trigger={"type": "event", "event": "custom", "name": "x"})
     react([Occurred(fact_id="f", cid=cid, at=stage.clock.now(), event="custom", name="x")], stage.world)
+    assert short(told) == [("in", cid)]
+
+
+def test_an_import_that_may_start_scenarios_brings_in_and_one_that_may_not_does_not(
+    stage: Stage, told: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(stage, "seg_tokyo", {"field": "profile.prefecture", "is": "東京都"})
+    stage.customer("M0")
+    rows = "会員番号,都道府県\r\n" + "".join(f"M{n},東京都\r\n" for n in range(30))
+    loads = []
+    original = stage.world.segments.load
+    monkeypatch.setattr(stage.world.segments, "load", lambda cids, *a, **k: (loads.append(1), original(cids, *a, **k))[1])
+    for trigger in (False, True, True):
+        import_id = begin(stage, rows, trigger=trigger)
+        workers.do({"op": "import", "import_id": import_id}, stage.world)
+        assert len(told) == 30 * trigger
+    assert len(loads) <= 4  # thirty people together: to look, to be sure, to see that all is well; and once for the last
+
+
+def test_who_takes_his_refusal_back_comes_in(stage: Stage, told: list[Fact]) -> None:
+    live(stage, "seg_mail", {"field": "email.reachable", "is": True})
+    cid = stage.customer("M1", email="a@example.com")
+    for word in (True, False):
+        react(stage.world.customers.set_consent(cid, DeliveryChannel.EMAIL, opted_out=word, source="x"), stage.world)
     assert short(told) == [("in", cid)]
 
 
