@@ -36,7 +36,8 @@ class Customers:
     def save(self, values: Mapping[str, Any]) -> tuple[Customer, bool]:
         """Create or change the customer of `values['member_no']`; return him and whether he is new.
 
-        values: cleaned profile fields (customers.model.clean); fields that are not given stay as they are.
+        values: cleaned profile fields (customers.model.clean); fields that are not given stay as they are, None empties one;
+        so it is with each of the attributes.
         """
         return self.save_many([values])[0]
 
@@ -48,21 +49,36 @@ class Customers:
         numbers = known | self._people.find_or_number_many(identity for identity in identities if identity not in known)
         changes: dict[Cid, dict[str, Any]] = {}
         for identity, row in zip(identities, given, strict=True):
-            changes.setdefault(numbers[identity], {}).update(row)
-        table.upsert_many(self._database, changes, to_text(self._clock.now()))
+            before = changes.setdefault(numbers[identity], {})
+            both = {**(before.get("attributes") or {}), **(row.get("attributes") or {})}
+            before.update({**row, "attributes": both} if both else row)
+        self.write(changes)
         customers = self.load(changes)
         return [(customers[numbers[identity]], identity not in known) for identity in identities]
 
     def write(self, changes: dict[Cid, dict[str, Any]]) -> None:
-        """Write these fields of many people's profiles, leaving the others; who has no profile yet gets one."""
-        table.upsert_many(self._database, changes, to_text(self._clock.now()))
+        """Write these fields and attributes of many people's profiles, leaving the others; who has no profile yet gets one."""
+        known = table.upsert_many(self._database, changes, to_text(self._clock.now()))
+        todo = {cid: given for cid in known if (given := changes[cid].get("attributes"))}
+        for _ in range(_TRIES):
+            if not todo:
+                return
+            items = self._people.collections(todo, [PROFILE_SK])
+            statements = {
+                cid: table.attributes_statement(cid, items[cid][PROFILE_SK], given)
+                for cid, given in todo.items()
+                if PROFILE_SK in items[cid]  # else he was erased meanwhile
+            }
+            outcomes = self._database.execute(list(statements.values()))
+            todo = {cid: todo[cid] for cid, outcome in zip(statements, outcomes, strict=True) if outcome}
+        raise TemporaryError("people's attributes changed under every try")
 
     def change(self, cid: Cid, values: Mapping[str, Any]) -> Customer:
         """Change a known customer's fields; None empties one. Raises NotFoundError, InvalidError(`customer.member_no_fixed`)."""
         current = self.get(cid)
         if "member_no" in values and values["member_no"] != current.profile.member_no:
             raise InvalidError("customer.member_no_fixed")
-        table.upsert_many(self._database, {current.cid: dict(values)}, to_text(self._clock.now()))
+        self.write({current.cid: dict(values)})
         return self.get(current.cid)
 
     def change_attribute(self, keys: Mapping[Cid, str], name: str, change: Callable[[Scalar | None], Scalar | None]) -> None:

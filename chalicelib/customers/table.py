@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -24,24 +25,33 @@ class SuppressedItem(CoreItem):
 
 
 def _kept(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: entry for name, entry in value.items() if entry is not None}
     return value.isoformat() if isinstance(value, date) else value
 
 
-def upsert_many(database: Database, changes: dict[Cid, dict[str, Any]], at: str) -> None:
-    """Write the given fields of these profiles, leaving the others; a None removes a field."""
+def upsert_many(database: Database, changes: Mapping[Cid, Mapping[str, Any]], at: str) -> list[Cid]:
+    """Write the given fields of these profiles, leaving the others; a None removes a field.
+
+    Return whose profile was there: what is given of his attributes is still to be written (`attributes_statement`).
+    """
     inserts = []
     for cid, values in changes.items():
         present = {name: _kept(value) for name, value in values.items() if value is not None}
         item = {"pk": person_key(cid), "sk": PROFILE_SK, "created_at": at, **present}
         inserts.append(Statement.insert(settings().core_table, item))
     outcomes = database.execute(inserts)
-    updates = [
-        _update(cid, values) for (cid, values), outcome in zip(changes.items(), outcomes, strict=True) if outcome == DUPLICATE
-    ]
+    known = [cid for cid, outcome in zip(changes, outcomes, strict=True) if outcome == DUPLICATE]
+    updates = [_update(cid, {name: value for name, value in changes[cid].items() if not _are_some(name, value)}) for cid in known]
     database.execute([update for update in updates if update])
+    return known
 
 
-def _update(cid: Cid, values: dict[str, Any]) -> Statement | None:
+def _are_some(name: str, value: Any) -> bool:
+    return name == "attributes" and value is not None
+
+
+def _update(cid: Cid, values: Mapping[str, Any]) -> Statement | None:
     sets = [f'SET "{name}"=?' for name, value in values.items() if value is not None]
     removes = [f'REMOVE "{name}"' for name, value in values.items() if value is None]
     if not sets and not removes:
@@ -49,6 +59,16 @@ def _update(cid: Cid, values: dict[str, Any]) -> Statement | None:
     given = tuple(_kept(value) for value in values.values() if value is not None)
     text = f'UPDATE "{settings().core_table}" {" ".join(sets + removes)} WHERE pk=? AND sk=?'
     return Statement(text, (*given, person_key(cid), PROFILE_SK))
+
+
+def attributes_statement(cid: Cid, item: Item, given: Mapping[str, Scalar | None]) -> Statement:
+    """Return the write of some attributes, a None takes one away; it loses where any has changed since `item` was read."""
+    key, kept = (person_key(cid), PROFILE_SK), item.get("attributes")
+    whole = {name: value for name, value in {**(kept or {}), **given}.items() if value is not None}
+    text = f'UPDATE "{settings().core_table}" SET "attributes"=? WHERE pk=? AND sk=? AND "attributes"'
+    if kept is None:
+        return Statement(f"{text} IS MISSING", (whole, *key))
+    return Statement(f"{text}=?", (whole, *key, kept))
 
 
 def attribute_statement(cid: Cid, item: Item | None, name: str, value: Scalar, at: str, done: str) -> Statement:

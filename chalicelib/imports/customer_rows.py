@@ -38,6 +38,8 @@ class Person:
 
     def get(self, name: str) -> Any:
         """Return a profile field as it will be."""
+        if name == "attributes":
+            return {**self.customer.profile.attributes, **self.values.get(name, {})}
         return self.values[name] if name in self.values else getattr(self.customer.profile, name)
 
 
@@ -176,7 +178,9 @@ class CustomerRows:
             raise InvalidError("customer.line_user_id_taken", field="line_user_id")
         if len(person.tags | person.asked | set(one.tags)) > MOST_TAGS:
             raise InvalidError("tag.too_many", field="tags", most=MOST_TAGS)
-        values = {name: value for name, value in _merged(person, one.values).items() if person.get(name) != value}
+        values = {name: value for name, value in one.values.items() if person.get(name) != value}
+        if attributes := _changed(person, values.pop("attributes", {})):
+            values["attributes"] = {**person.values.get("attributes", {}), **attributes}
         is_entered = one.friend is not None and friend is None
         is_changed = bool(values) or is_entered or not set(one.tags) <= person.tags | person.asked
         if one.friend is not None and friend is None:
@@ -215,11 +219,10 @@ def _person(cid: Cid, account: AccountKey, items: Mapping[str, Item]) -> Person:
     return Person(customer_of(cid, items), from_item(cid, account, friend) if friend else None, set(tags_of(items)))
 
 
-def _merged(person: Person, values: Mapping[str, Any]) -> dict[str, Any]:
-    # The company's own fields are one field of the profile: those that the file does not carry stay in it.
-    if "attributes" not in values:
-        return dict(values)
-    return {**values, "attributes": {**person.get("attributes"), **values["attributes"]}}
+def _changed(person: Person, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    # Only these are written: two imports at once leave each other's.
+    known = person.get("attributes")
+    return {name: value for name, value in attributes.items() if name not in known or known[name] != value}
 
 
 def _rest(friend: Friend) -> tuple[AccountKey, LineUserId, FollowState, Any, Any]:

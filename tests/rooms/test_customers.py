@@ -12,7 +12,7 @@ from chalicelib.kernel.errors import InvalidError, NotFoundError
 from chalicelib.kernel.facts import OptedOut, ProfileChanged
 from chalicelib.kernel.ids import Cid
 from tests.builders import MAIN, Stage
-from tests.rooms.crashes import every_crash
+from tests.rooms.crashes import every_crash, every_intrusion
 
 WHOLE: dict[str, Any] = {
     "member_no": "M1", "name": "山田花子", "name_kana": "ヤマダハナコ", "birthday": date(1990, 2, 28), "gender": Gender.FEMALE,
@@ -53,6 +53,43 @@ def test_a_none_removes_a_field_and_may_stand_beside_a_change(stage: Stage) -> N
     only = stage.world.customers.change(customer.cid, {"name": None})
     assert (only.profile.name, only.profile.member_no) == ("", "M1")
     assert stage.world.customers.change(customer.cid, {}) == only
+
+
+def test_attributes_are_written_one_by_one_and_a_none_takes_one_away(stage: Stage) -> None:
+    customers = stage.world.customers
+    cid = stage.customer("M1", attributes={"a": 1, 'b"': True, "c.d": "x"})
+    customers.save({"member_no": "M1", "attributes": {"e": 0.5, 'b"': None}})
+    assert customers.get(cid).profile.attributes == {"a": 1, "c.d": "x", "e": 0.5}
+    customers.change(cid, {"name": "花子", "attributes": {"a": None, "c.d": None, "e": None, "z": None}})
+    assert (customers.get(cid).profile.name, customers.get(cid).profile.attributes) == ("花子", {})
+    customers.save_many(
+        [{"member_no": number, "attributes": {name: 1}} for number, name in (("M2", "a"), ("M3", "x"), ("M2", "b"))]
+    )
+    assert customers.by_member_no("M2").profile.attributes == {"a": 1, "b": 1}
+    bare = stage.customer("M4")
+    customers.write({bare: {"attributes": {"a": 1, "b": None}}})
+    assert customers.get(bare).profile.attributes == {"a": 1}
+
+
+def test_whoever_comes_in_between_loses_no_attribute(stage: Stage) -> None:
+    """An import, the API and a scenario at one person at once, at every call."""
+    cids: dict[int, Cid] = {}
+    customers = stage.world.customers
+
+    def scene(number: int) -> Callable[[], Any]:
+        cids[number] = stage.customer(f"M{number}", **({"attributes": {"old": 1}} if number % 2 else {}))
+        return lambda: customers.save({"member_no": f"M{number}", "attributes": {"mine": 1}})
+
+    def intruder(number: int) -> Callable[[], Any]:
+        def act() -> None:
+            customers.write({cids[number]: {"attributes": {"theirs": 2}}})
+            customers.change_attribute({cids[number]: "k"}, "score", add(3))
+
+        return act
+
+    for number, _, _ in every_intrusion(scene, intruder):
+        expected = {"mine": 1, "theirs": 2, "score": 3, **({"old": 1} if number % 2 else {})}
+        assert customers.get(cids[number]).profile.attributes == expected
 
 
 def test_the_later_of_two_rows_for_one_member_wins_field_by_field(stage: Stage) -> None:

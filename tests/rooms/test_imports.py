@@ -10,7 +10,7 @@ from chalicelib.imports.model import ImportJob, ImportKind, ImportState
 from chalicelib.imports.service import Sizes
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.facts import OrderPlaced
-from chalicelib.kernel.ids import LineUserId
+from chalicelib.kernel.ids import Cid, LineUserId
 from chalicelib.settings import settings
 from tests.builders import HANAKO, MAIN, TARO, Stage
 from tests.rooms.crashes import Crash, every_crash
@@ -138,6 +138,25 @@ def test_an_attribute_that_is_imported_leaves_the_others(stage: Stage) -> None:
     stage.customer("M1", attributes={"points": 5, "rank": "silver"})
     run(stage, "会員番号,ランク\r\nM1,bronze\r\nM1,gold\r\nM2,gold\r\n", mapping={"attribute.rank": "ランク"})
     assert stage.world.customers.by_member_no("M1").profile.attributes == {"points": 5, "rank": "gold"}
+
+
+def test_two_imports_at_once_leave_each_others_attributes(stage: Stage) -> None:
+    stage.customer("M1", attributes={"points": 5})
+    given = (
+        ("会員番号,ランク\r\nM1,gold\r\n", {"attribute.rank": "ランク"}),
+        ("会員番号,靴\r\nM1,24\r\n", {"attribute.shoes": "靴"}),
+    )
+    first, second = (begin(stage, text, mapping=mapping) for text, mapping in given)
+    write, later = stage.world.customers.write, [second]
+
+    def interrupted(changes: dict[Cid, dict[str, Any]]) -> None:
+        if later:
+            stage.world.imports.work(later.pop(), lambda _: None)
+        write(changes)
+
+    stage.world.customers.write = interrupted  # type: ignore[method-assign]
+    stage.world.imports.work(first, lambda _: None)
+    assert stage.world.customers.by_member_no("M1").profile.attributes == {"points": 5, "rank": "gold", "shoes": "24"}
 
 
 def test_line_ids_enter_friends_of_their_customers(stage: Stage) -> None:

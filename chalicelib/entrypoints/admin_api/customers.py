@@ -82,7 +82,7 @@ class CustomerList(View, kw_only=True):
 
 
 class CustomerBody(Body, kw_only=True):
-    """The fields to write; those that are left out stay, an empty text empties one."""
+    """The fields to write; those that are left out stay, an empty text empties one. attributes: likewise, null takes one away."""
 
     member_no: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
@@ -96,7 +96,7 @@ class CustomerBody(Body, kw_only=True):
     city: str | UnsetType = UNSET
     address: str | UnsetType = UNSET
     building: str | UnsetType = UNSET
-    attributes: dict[Annotated[str, msgspec.Meta(min_length=1, max_length=100)], _GivenScalar] | UnsetType = UNSET
+    attributes: dict[Annotated[str, msgspec.Meta(min_length=1, max_length=100)], _GivenScalar | None] | UnsetType = UNSET
 
 
 def _values(body: CustomerBody) -> dict[str, Any]:
