@@ -350,7 +350,7 @@ class World:
         """People who want to be forgotten."""
         from chalicelib.lake.erasure import Erasures
 
-        return Erasures(self.database, self.files, self.secrets, self.clock)
+        return Erasures(self.people, self.database, self.files, self.secrets, self.clock)
 
     @cached_property
     def questions(self) -> Questions:
@@ -400,6 +400,7 @@ class World:
             self.line_accounts,
             self.orders,
             self.tags,
+            self.erasures,
             self.asking,
             self.analyst,
             self.database,

@@ -1,7 +1,8 @@
 """Find customers who may be one person, make them one, and two again.
 
-A merge is decided and written down first (core `C#kept` / `MRG#gone`: what will be taken along), then done; whoever dies on the way
-does the rest by asking again. The record of the one who goes stays as it is, behind the same marks that identity links use.
+A merge is decided and written down first (core `C#kept` / `MRG#gone`: what will be taken along; `C#gone` / `INTO#kept`: where that
+stands), then done; whoever dies on the way does the rest by asking again. The record of the one who goes stays as it is, behind the
+same marks that identity links use.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from chalicelib.kernel.clock import Clock, to_text
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.facts import CustomersMerged
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
+from chalicelib.lake.erasure import Erasures
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.orders.service import Orders
 from chalicelib.people.model import cid_of, person_key
@@ -63,6 +65,7 @@ class Duplicates:
         accounts: LineAccounts,
         orders: Orders,
         tags: Tags,
+        erasures: Erasures,
         asking: Crowd,
         analyst: Analyst,
         database: Database,
@@ -74,6 +77,7 @@ class Duplicates:
         self._accounts = accounts
         self._orders = orders
         self._tags = tags
+        self._erasures = erasures
         self._asking = asking
         self._analyst = analyst
         self._database = database
@@ -124,11 +128,22 @@ class Duplicates:
         """Make two customers one person under the number of the first; told again, the rest is done and the same fact comes.
 
         consent: when and where the person agreed; needed where friends of different LINE accounts come together.
-        Raises NotFoundError(`customer.unknown`), InvalidError and ConflictError(`merge.*`).
+        Raises NotFoundError(`customer.unknown`), InvalidError and ConflictError(`merge.*`), TemporaryError(People.alone).
         """
-        merge = self._merge_of(kept, gone) or self._decided(kept, gone, by, consent)
-        for number in merge.numbers:
-            self._people.mark_merged(Cid(number), kept)
+        with self._people.alone(f"merge {kept} {gone}"):
+            self._refuse_erasing(kept, gone)
+            return self._merged(self._merge_of(kept, gone) or self._decided(kept, gone, by, consent))
+
+    def _refuse_erasing(self, kept: Cid, gone: Cid) -> None:
+        if self._erasures.under_way([kept, gone]):
+            raise ConflictError("merge.erasure_runs")
+
+    def _merged(self, merge: Merge) -> list[CustomersMerged]:
+        kept, gone = merge.kept, merge.gone
+        marked = self._customers.load(Cid(number) for number in merge.numbers)
+        for number, one in marked.items():
+            if number == gone or one.merged_into in (gone, kept):  # others have left him since it was decided
+                self._people.mark_merged(number, kept)
         merge = self._with_late_friends(merge)
         for account in merge.accounts:
             self._carry_friend(merge, account, gone, kept)
@@ -136,8 +151,8 @@ class Duplicates:
             self._customers.carry_consent(gone, kept, channel)
         customer = self._customers.load([kept])[kept]
         filled = dict(lacking(customer, self._customers.load([gone])[gone])[0])
-        attributes = {**merge.attributes, **customer.profile.attributes}
-        if merge.attributes and attributes != customer.profile.attributes:
+        attributes = {name: value for name, value in merge.attributes.items() if name not in customer.profile.attributes}
+        if attributes:
             filled["attributes"] = attributes
         if filled:
             self._customers.change(kept, filled)
@@ -152,7 +167,8 @@ class Duplicates:
         for cid in (kept, gone):
             if not customers[cid].profile.member_no:
                 raise NotFoundError("customer.unknown")
-        if kept == gone or any(customer.merged_into for customer in customers.values()):
+        # The opposite may be decided and not begun: both would be part of each other.
+        if kept == gone or any(customer.merged_into for customer in customers.values()) or self._merge_of(gone, kept):
             raise ConflictError("merge.one_already")
         theirs, his = self._friends_of(gone), self._friends_of(kept)
         if {friend.account for friend in theirs} & {friend.account for friend in his}:
@@ -164,18 +180,16 @@ class Duplicates:
         filled, attributes = lacking(customers[kept], customers[gone])
         merge = Merge(
             kept, gone, to_text(self._clock.now()), by, consent,
-            numbers=(gone, *customers[gone].aliases),
+            numbers=(gone, *self._people.aliases(gone)),
             filled={name: str(value) for name, value in filled.items()},
             attributes=attributes,
             tags=tuple(sorted(self._tags.of(gone) - self._tags.of(kept))),
             accounts={friend.account: friend.line_user_id for friend in theirs},
         )  # fmt: skip
-        self._database.execute([Statement.insert(settings().core_table, _item(merge))])
-        if self._merge_of(gone, kept):  # somebody has decided the opposite at this moment: both would be part of each other
-            text = f'DELETE FROM "{settings().core_table}" WHERE pk=? AND sk=? AND "at"=?'
-            self._database.execute([Statement(text, (person_key(kept), _item(merge)["sk"], merge.at))])
-            raise ConflictError("merge.one_already")
-        return self._merge_of(kept, gone) or merge  # of two at once the first decides
+        # Each by itself, the hint first: who is erased before he is part of anybody leaves nothing at the other.
+        self._database.put_many(settings().core_table, [_hint(merge)])
+        self._database.put_many(settings().core_table, [_item(merge)])
+        return merge
 
     def _friends_of(self, cid: Cid) -> list[Friend]:
         found = (self._friends.of(cid, account.key) for account in self._accounts.everyone())
@@ -212,11 +226,17 @@ class Duplicates:
         """Make two customers of one again. What has happened since stays with the one who was kept.
 
         Of the friends only those go back who came along and have not left him or proven themselves his since.
-        Raises NotFoundError(`merge.unknown`), ConflictError(`merge.later_first`).
+        Raises NotFoundError(`merge.unknown`), ConflictError(`merge.later_first`, `merge.erasure_runs`), TemporaryError.
         """
-        merge = self._merge_of(kept, gone)
-        if merge is None:
-            raise NotFoundError("merge.unknown")
+        with self._people.alone(f"undo {kept} {gone}"):
+            self._refuse_erasing(kept, gone)
+            merge = self._merge_of(kept, gone)
+            if merge is None:
+                raise NotFoundError("merge.unknown")
+            return self._undone(merge)
+
+    def _undone(self, merge: Merge) -> Parted:
+        kept, gone = merge.kept, merge.gone
         if self._customers.load([kept])[kept].merged_into:
             raise ConflictError("merge.later_first")
         back = [account for account in merge.accounts if not self._is_his_own(merge, account)]
@@ -233,9 +253,9 @@ class Duplicates:
         for cid in (kept, gone):
             self._orders.recount(cid)
         # Last, because it shows that there is something to take back.
-        key = _item(merge)
         text = f'DELETE FROM "{settings().core_table}" WHERE pk=? AND sk=?'
-        self._database.execute([Statement(text, (key["pk"], key["sk"]))])
+        for item in (_item(merge), _hint(merge)):
+            self._database.execute([Statement(text, (item["pk"], item["sk"]))])
         return Parted(tuple(sorted(returned)), tuple(sorted(set(merge.accounts) - set(returned))))
 
     def _is_his_own(self, merge: Merge, account: str) -> bool:
@@ -257,9 +277,9 @@ class Duplicates:
     def _take_back(self, customer: Customer, merge: Merge) -> None:
         profile = customer.profile
         values: dict[str, Any] = {name: None for name, value in merge.filled.items() if str(getattr(profile, name)) == value}
-        own = {name: value for name, value in profile.attributes.items() if merge.attributes.get(name, _NOTHING) != value}
-        if own != profile.attributes:
-            values["attributes"] = own
+        taken = {name: None for name, value in merge.attributes.items() if profile.attributes.get(name, _NOTHING) == value}
+        if taken:
+            values["attributes"] = taken
         if values:
             self._customers.change(customer.cid, values)
 
@@ -283,6 +303,10 @@ def _denied_key(first: int, second: int) -> tuple[str, str]:
 def _item(merge: Merge) -> Item:
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(merge).items()}
     return {"pk": person_key(merge.kept), "sk": f"MRG#{merge.gone:012d}", **values}
+
+
+def _hint(merge: Merge) -> Item:
+    return {"pk": person_key(merge.gone), "sk": f"INTO#{merge.kept:012d}", "kept": int(merge.kept)}
 
 
 def _merge(item: Mapping[str, Any]) -> Merge:

@@ -114,6 +114,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "machine.unknown": ("ステートマシンがありません。", "There is no such state machine."),
     "merge.accounts_crossed": ("別々のLINEアカウントの友だちです。LINEアカウントをまたぐ統合は、設定で許可されていません。", "They are friends of different LINE accounts; merging across accounts is switched off."),
     "merge.consent_missing": ("本人の同意をいつ、どこで得たかを consent に書いてください。", "Say when and where the person agreed."),
+    "merge.erasure_runs": ("この顧客は消去の手続き中のため、統合も統合の取り消しもできません。", "This person is being erased and can neither be merged nor parted any more."),
     "merge.later_first": ("統合先の顧客が、その後さらに別の顧客にまとめられています。先にそちらを元に戻してください。", "The one who was kept has become part of another since; undo that merge first."),
     "merge.one_already": ("この2人はすでに1人にまとめられているか、同じ顧客です。", "The two are one person already, or one of them is part of another."),
     "merge.two_friends": ("同じLINEアカウントの別々の友だちなので、1人にまとめられません。", "They are two friends of one LINE account and cannot be made one."),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from chalicelib.lake.folding import Folding
 from chalicelib.lake.model import LAKE
 from chalicelib.lake.parts import Parts, listed
 from chalicelib.people.model import line_identity, member_identity, person_key
+from chalicelib.people.service import People
 from chalicelib.ports.database import Database, Item, Statement
 from chalicelib.ports.files import Files
 from chalicelib.ports.secrets import Secrets
@@ -60,7 +61,8 @@ class Receipt:
 class Erasures:
     """Erases people, and says who was."""
 
-    def __init__(self, database: Database, files: Files, secrets: Secrets, clock: Clock) -> None:
+    def __init__(self, people: People, database: Database, files: Files, secrets: Secrets, clock: Clock) -> None:
+        self._people = people
         self._database = database
         self._files = files
         self._secrets = secrets
@@ -73,14 +75,21 @@ class Erasures:
         """
         if not reason.strip() or len(reason) > _MOST_REASON:
             raise InvalidError("erasure.no_reason")
-        receipt = self._kept(_receipt_id(cid))
-        if receipt is None:
+        # Nobody becomes part of him, or stops being it, between the look at his numbers and the word that all of them go.
+        with self._people.alone(f"erase {cid}"):
+            return self._ordered(cid, reason.strip(), by)
+
+    def _ordered(self, cid: Cid, reason: str, by: str) -> Receipt:
+        receipt, due = self._kept(_receipt_id(cid)), self.due()
+        if receipt is None or (receipt.done_at is None and receipt.receipt_id not in due):
             cids = self._numbers(cid)
-            receipt = self._kept(_receipt_id(cids[0]))
-        if receipt is None:
-            prints = tuple(sorted(self._print(one) for one in self._identities(cids)))
-            receipt = Receipt(_receipt_id(cids[0]), self._clock.now(), reason.strip(), by, cids, prints)
-            self._keep(receipt)
+            receipt = receipt or self._kept(_receipt_id(cids[0]))
+            if receipt is None or (receipt.done_at is None and receipt.receipt_id not in due):
+                # Of a receipt that nobody was told of: he may have become part of somebody since.
+                cids = tuple(dict.fromkeys([*(receipt.cids if receipt else ()), *cids]))
+                prints = tuple(sorted(self._print(one) for one in self._identities(cids)))
+                receipt = Receipt(_receipt_id(cids[0]), self._clock.now(), reason, by, cids, prints)
+                self._keep(receipt)
         if receipt.done_at is None:
             marks = [{"pk": f"{_PRINT}{one}", "sk": "#", "receipt": receipt.receipt_id} for one in receipt.prints]
             self._database.put_many(settings().config_table, [*marks, {"pk": _DUE, "sk": receipt.receipt_id}])
@@ -108,6 +117,11 @@ class Erasures:
     def due(self) -> list[str]:
         """Return the ids of the receipts that are not carried out to their end."""
         return [item["sk"] for item in self._database.query(settings().config_table, _DUE)]
+
+    def under_way(self, cids: Iterable[Cid]) -> bool:
+        """Say whether one of these numbers is being erased at this moment."""
+        running = (self._kept(receipt_id) for receipt_id in self.due())
+        return not {cid for receipt in running if receipt for cid in receipt.cids}.isdisjoint(cids)
 
     def lift(self, receipt_id: str, by: str) -> None:
         """Let the person of a receipt be entered again, for it is his own wish; the receipt stays. Harmless when repeated.
@@ -149,21 +163,22 @@ class Erasures:
             raise ConflictError("customer.erased", receipt_id=min(found.values()))
 
     def _numbers(self, cid: Cid) -> tuple[Cid, ...]:
-        core = self._profile(cid)
-        while core.get("merged_into"):
-            cid = Cid(int(core["merged_into"]))
-            core = self._profile(cid)
-        numbers, asked = [cid], [cid]
-        while asked:
-            more = [Cid(int(alias)) for alias in self._profile(asked.pop()).get("aliases") or () if alias not in numbers]
-            numbers, asked = [*numbers, *more], [*asked, *more]
-        if not any(self._database.query(settings().core_table, person_key(number), limit=1) for number in numbers):
+        """Return all numbers of a person, that which he lives under first."""
+        living = self._people.living([cid])[cid]
+        numbers = [living, *self._people.aliases(living)]
+        # Those too of whom a link or a merge that died half-way has not said everywhere that they are his.
+        near = {other for number in numbers for other in self._joining(number)} - set(numbers)
+        mine = [number for number, end in self._people.living(near).items() if end == living]
+        numbers = list(dict.fromkeys([*numbers, *(one for number in mine for one in (number, *self._people.aliases(number)))]))
+        if not any(self._people.is_there(number) for number in numbers):
             raise NotFoundError("customer.unknown")
         return tuple(numbers)
 
-    def _profile(self, cid: Cid) -> Item:
-        found = self._database.query(settings().core_table, person_key(cid), prefix="P", limit=1)
-        return found[0] if found and found[0]["sk"] == "P" else {}
+    def _joining(self, cid: Cid) -> Iterator[Cid]:
+        for item in self._database.query(settings().core_table, person_key(cid), prefix="MRG#"):
+            yield from (Cid(int(number)) for number in item["numbers"])
+        for item in self._database.query(settings().core_table, person_key(cid), prefix="LINK#"):
+            yield Cid(int(item["former_cid"]))
 
     def _identities(self, cids: Iterable[Cid]) -> set[str]:
         found: set[str] = set()
@@ -190,6 +205,9 @@ class Erasures:
         # LINE's own words; the item stays as the mark that the event was done.
         text = f'UPDATE "{config.timeline_table}" SET "raw"=? WHERE pk=? AND sk=?'
         self._database.execute([Statement(text, ("", f"WEV#{fact}", "#")) for fact in facts])
+        # A merge that died before he was part of anybody has noted at the other what was to come along.
+        decided = self._database.query(config.core_table, pk, prefix="INTO#")
+        self._drop([(config.core_table, person_key(Cid(one["kept"])), f"MRG#{cid:012d}") for one in decided])
         for table in (config.engine_table, config.timeline_table, config.core_table):
             # The profile last: it leads to his other numbers.
             items = sorted(self._database.query(table, pk), key=lambda item: item["sk"] == "P")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -11,9 +12,9 @@ from urllib.parse import unquote
 import pytest
 
 from chalicelib.customers.model import DeliveryChannel
-from chalicelib.duplicates.model import Confidence, Merge, Parted, Reason, pairs, plain_kana
-from chalicelib.duplicates.service import Duplicates, _item
-from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
+from chalicelib.duplicates.model import Confidence, Parted, Reason, pairs, plain_kana
+from chalicelib.duplicates.service import Duplicates
+from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, TemporaryError
 from chalicelib.kernel.facts import LinkAnswered
 from chalicelib.kernel.ids import AccountKey, Cid, LineUserId
 from chalicelib.lake.audiences import Audiences
@@ -21,6 +22,7 @@ from chalicelib.lake.cubes import Cubes
 from chalicelib.lake.questions import Questions
 from chalicelib.lake.reader import Reader
 from chalicelib.orders.model import Order
+from chalicelib.people import table
 from chalicelib.ports.database import Statement
 from chalicelib.reactions import react
 from chalicelib.settings import settings
@@ -320,18 +322,83 @@ def test_who_is_nobody_or_one_already_is_refused(stage: Stage) -> None:
         merge(stage, gone, kept)
 
 
-def test_two_who_decide_the_opposite_at_once_make_nobody_part_of_himself(stage: Stage, house: Duplicates) -> None:
+def test_who_decides_the_opposite_of_what_is_half_done_makes_nobody_part_of_himself(
+    stage: Stage, house: Duplicates, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, other = stage.customer("M1", name="山田 花子"), stage.customer("M2", name="山田 花子")
-    merge_of, looks = house._merge_of, iter(range(10))
 
-    def meanwhile(kept: Cid, gone: Cid) -> Merge | None:
-        if next(looks) == 1:  # the decision is written, and somebody else has written the opposite
-            opposite = _item(Merge(other, one, "2026-12-01T00:00:00.000Z", "staff"))
-            stage.world.database.execute([Statement.insert(settings().core_table, opposite)])
-        return merge_of(kept, gone)
+    def dies(*_: Any) -> None:
+        raise DiedError
 
-    house._merge_of = meanwhile  # type: ignore[method-assign]
-    with pytest.raises(ConflictError, match="one_already"):
+    with monkeypatch.context() as patched, pytest.raises(DiedError):
+        patched.setattr(stage.world.people, "mark_merged", dies)
         house.merge(one, other, "staff")
-    assert merge_of(one, other) is None
-    assert all(not customer.merged_into for customer in stage.world.customers.load([one, other]).values())
+    with pytest.raises(ConflictError, match="one_already"):
+        house.merge(other, one, "staff")
+    with stage.world.people.alone("merge 8 9"), pytest.raises(TemporaryError):
+        house.merge(one, other, "staff")
+    house.merge(one, other, "staff")
+    assert stage.world.customers.living([one, other]) == {one: one, other: one}
+
+
+def test_nobody_is_merged_or_parted_who_is_being_erased(stage: Stage, house: Duplicates, two: tuple[Cid, Cid]) -> None:
+    kept, gone = two
+    third = stage.customer("C")
+    merge(stage, kept, gone)
+    receipt = stage.world.erasures.order(gone, "本人の申し出", "key_1")
+    assert set(receipt.cids) == {kept, gone}
+    for act in (
+        lambda: house.undo(kept, gone),
+        lambda: house.merge(kept, gone, "staff"),
+        lambda: house.merge(third, kept, "staff"),
+        lambda: house.merge(kept, third, "staff"),
+    ):
+        with pytest.raises(ConflictError, match="merge.erasure_runs"):
+            act()
+    stage.world.erasures.carry_out(receipt.receipt_id)
+    with pytest.raises(ConflictError, match="merge.erasure_runs"):
+        house.merge(third, kept, "staff")
+    stage.world.database.execute(
+        [Statement(f'DELETE FROM "{settings().config_table}" WHERE pk=? AND sk=?', ("ERASING", receipt.receipt_id))]
+    )
+    for act, code in (
+        (lambda: house.merge(third, gone, "staff"), "customer.unknown"),
+        (lambda: house.undo(kept, gone), "merge.unknown"),
+    ):
+        with pytest.raises(NotFoundError, match=code):
+            act()
+    assert not stage.world.people.is_there(gone) and stage.world.customers.get(third).cid == third
+
+
+def test_an_erasure_after_a_merge_that_died_on_the_way_leaves_nothing_of_him(
+    stage: Stage, house: Duplicates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, whole = stage.world, set[bool]()
+    # Where it dies: at the first or second write of its decision, at each mark, before it takes his profile, with all but the last done.
+    deaths = [(world.database, "put_many", 1), (world.database, "put_many", 2), (table, "mark_merged", 1), (table, "mark_merged", 2),
+              (table, "aliases", 1), (world.customers, "change", 1), (world.orders, "recount", 1)]  # fmt: skip
+    for number, ((place, name, nth), asks_kept) in enumerate(product(deaths, (True, False))):
+        kept = stage.customer(f"K{number}", name="縁太郎")
+        gone = stage.customer(f"G{number}", email=f"g{number}@example.jp", attributes={"印": f"sign-{number}-"})
+        former = Cid(900_000 + number)
+        world.people.mark_merged(former, gone)
+        calls = count(1)
+
+        def dies(*given: Any, real: Any = getattr(place, name), nth: int = nth, calls: Iterator[int] = calls, **named: Any) -> Any:
+            if next(calls) == nth:
+                raise DiedError
+            return real(*given, **named)
+
+        with monkeypatch.context() as patched, pytest.raises(DiedError):
+            patched.setattr(place, name, dies)
+            house.merge(kept, gone, "staff")
+        receipt = world.erasures.order(kept if asks_kept else gone, "本人の申し出", "key_1")
+        is_whole = set(receipt.cids) == {kept, gone, former}
+        assert is_whole or set(receipt.cids) == ({kept} if asks_kept else {gone, former}), (name, nth)
+        whole.add(is_whole)
+        world.erasures.carry_out(receipt.receipt_id)
+        assert not any(world.people.is_there(cid) for cid in receipt.cids), (name, nth)
+        if gone in receipt.cids:
+            items = [repr(item) for item in world.database.scan(settings().core_table, segment=0, segments=1)]
+            assert not [item for item in items if f"sign-{number}-" in item or f"g{number}@" in item], (name, nth)
+    assert whole == {True, False}, "before they had become one and after"
