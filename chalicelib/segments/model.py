@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from calendar import isleap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from chalicelib.customers.model import (
@@ -163,7 +164,8 @@ class Person:
         """Return his friendship with an account; with None, any reachable one, by key."""
         if account is not None:
             return self.friends.get(account)
-        return next((self.friends[key] for key in sorted(self.friends) if self.friends[key].is_reachable), None)
+        reachable = [key for key, friend in self.friends.items() if friend.is_reachable]
+        return self.friends[min(reachable)] if reachable else None
 
     def can_reach(self, channel: DeliveryChannel, account: AccountKey | None = None) -> bool:
         """Say whether this channel has an address of his that he has not refused and that works."""
@@ -185,35 +187,7 @@ class Person:
 
     def value(self, name: str, account: AccountKey | None, today: date) -> Any:
         """Return the value of a field of segments.expression.FIELDS on a JST day, None when he has none."""
-        room, _, rest = name.partition(".")
-        match room:
-            case "profile" if rest == "age":
-                return age_on(today, self.customer.profile.birthday)
-            case "rfm":
-                return self._rfm(rest, today)
-            case "profile":
-                value = getattr(self.customer.profile, rest)
-                return value.isoformat() if isinstance(value, date) else value or None
-            case "attribute":
-                return self.customer.profile.attributes.get(rest)
-            case "purchase":
-                return {"count": self.stats.count, "total_yen": self.stats.total_yen}[rest]
-            case "customer":
-                return bool(self.customer.profile.member_no)
-            case "line" if rest == "linked":
-                return bool(self.friends) and bool(self.customer.profile.member_no)
-            case _:
-                return self.can_reach(DeliveryChannel(room), account)
-
-    def _rfm(self, name: str, today: date) -> int | None:
-        stats = self.stats
-        match name:
-            case "recency":
-                return recency(local_date(stats.last_at) if stats.last_at else None, today)
-            case "frequency":
-                return frequency(stats.count)
-            case _:
-                return monetary(stats.total_yen, stats.count)
+        return reader(name, account, today)(self)
 
     def day(self, name: str, account: AccountKey | None) -> date | None:
         """Return the JST day of a date of segments.expression (is_date), None when he has none."""
@@ -236,9 +210,51 @@ class Person:
                 friend = self.friend(account)
                 return (friend.state_at or friend.first_seen_at) if friend else None
             case "activity.last":
-                moments = (self.activity.last_at, self.stats.last_at, self.moment("friend.since", account))
-                return max((moment for moment in moments if moment), default=None)
+                latest = self.activity.last_at
+                for moment in (self.stats.last_at, self.moment("friend.since", account)):
+                    if moment and (latest is None or moment > latest):
+                        latest = moment
+                return latest
         return None
+
+
+def reader(name: str, account: AccountKey | None, today: date) -> Callable[[Person], Any]:
+    """Return what reads the value of a field of segments.expression.FIELDS on a JST day from a person, None when he has none.
+
+    Every event of a person is held against hundreds of conditions: which field it is, is found out once for each.
+    """
+    room, _, rest = name.partition(".")
+    match room:
+        case "profile" if rest == "age":
+            return lambda person: age_on(today, person.customer.profile.birthday)
+        case "profile" if rest == "birthday":
+            return lambda person: birthday.isoformat() if (birthday := person.customer.profile.birthday) else None
+        case "profile":
+            read = attrgetter(f"customer.profile.{rest}")
+            return lambda person: read(person) or None
+        case "attribute":
+            return lambda person: person.customer.profile.attributes.get(rest)
+        case "rfm":
+            return _score(rest, today)
+        case "purchase":
+            return attrgetter(f"stats.{rest}")
+        case "customer":
+            return lambda person: bool(person.customer.profile.member_no)
+        case "line" if rest == "linked":
+            return lambda person: bool(person.friends) and bool(person.customer.profile.member_no)
+        case _:
+            channel = DeliveryChannel(room)
+            return lambda person: person.can_reach(channel, account)
+
+
+def _score(name: str, today: date) -> Callable[[Person], int | None]:
+    match name:
+        case "recency":
+            return lambda person: recency(local_date(person.stats.last_at) if person.stats.last_at else None, today)
+        case "frequency":
+            return lambda person: frequency(person.stats.count)
+        case _:
+            return lambda person: monetary(person.stats.total_yen, person.stats.count)
 
 
 def age_on(today: date, birthday: date | None) -> int | None:
