@@ -67,11 +67,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended. problem: a refusal's code."""
+    """How it ended. problem: a refusal's code; details: what its sentence speaks of."""
 
     problem: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     lost: Sequence[str] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,22 @@
 """Put everything into one file, and take it out again into an empty installation; by the work queue, part by part.
 
 `archives/{id}/order`, what is wanted; an archive: `…/part/{n}.jsonl.gz` and `.json`, in the end `archives/{id}.zip`; an import:
-`…/upload.zip`, `…/checked`, `…/in/{n}`; both: `…/end`. How far it has come is which of these are there, so every step may come
-twice. They are deleted after a week.
+`…/upload.zip`, `…/manifest`, `…/good/{n}`, `…/begun`, `…/in/{n}`; both: `…/end`. How far it has come is which of these are there,
+so every step may come twice. They are deleted after a week.
 """
 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import io
 import re
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -35,12 +33,13 @@ from chalicelib.archive.model import (
     is_left_out,
     lost_word,
 )
-from chalicelib.kernel.clock import Clock
-from chalicelib.kernel.errors import ConflictError, DomainError, InvalidError, NotFoundError
+from chalicelib.archive.reading import is_whole, items_of, manifest_of, opened, sha256_of
+from chalicelib.kernel.clock import Clock, to_text
+from chalicelib.kernel.errors import ConflictError, DomainError, InvalidError, NotFoundError, TemporaryError
 from chalicelib.kernel.ids import new_id
-from chalicelib.kernel.wire import plain, to_wire
+from chalicelib.kernel.wire import to_wire
 from chalicelib.observability import info
-from chalicelib.ports.database import Database, Item
+from chalicelib.ports.database import Database
 from chalicelib.ports.files import Files
 from chalicelib.ports.schedules import Schedules
 from chalicelib.settings import settings
@@ -49,14 +48,21 @@ PARTS = 32  # of a table that grows; a part of a hundred million items is read w
 _LANES = 4  # parts under way at once: other work of the queue goes on
 _ITEMS_A_STEP = 50_000  # taken in by one call, far within its five minutes
 _AT_ONCE = 500
-_LONGEST_LINE = 3_000_000  # an item of 400 KB whose every byte is escaped
-_MOST_MANIFEST = 5_000_000
 _LONGEST = timedelta(hours=12)
 _UPLOAD_SECONDS, _DOWNLOAD_SECONDS = 6 * 3600, 3600
 _ID = re.compile(r"arc_[0-9A-Z]{26}\Z")
 _LOCK = "archives/import.lock"
 _JSON, _GZIP, _ZIP = "application/json", "application/gzip", "application/zip"
 Step = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lock:
+    """Whose import holds the house, and of which archive. goes_on: where another one stopped half-way."""
+
+    archive_id: str
+    made_at: str
+    goes_on: bool = False
 
 
 class Archives:
@@ -116,9 +122,9 @@ class Archives:
             outcome = msgspec.json.decode(ended, type=Outcome)
             return Standing(archive_id, order, ArchiveState.FAILED if outcome.problem else ArchiveState.DONE, 1.0, outcome)
         if order.is_import:
-            checked = self._files.get(f"archives/{archive_id}/checked")
-            of = len(msgspec.json.decode(checked, type=Manifest).entries) if checked else 0
-            done = len(self._files.list(f"archives/{archive_id}/in/"))
+            manifest = self._files.get(f"archives/{archive_id}/manifest")
+            of = 2 * len(msgspec.json.decode(manifest, type=Manifest).entries) if manifest else 0
+            done = sum(len(self._files.list(f"archives/{archive_id}/{phase}/")) for phase in ("good", "in"))
         else:
             of, done = len(self._plan), len(self._made(archive_id))
         if self._clock.now() - order.ordered_at > _LONGEST:
@@ -139,10 +145,16 @@ class Archives:
             return []
         try:
             if self._order(archive_id).is_import:
-                return self._check(archive_id) if part is None else self._take_in(archive_id, part, step.get("line", 0))
+                if part is None:
+                    return self._begin(archive_id)
+                do = self._check if step["phase"] == "check" else self._take_in
+                return do(archive_id, part, step.get("line", 0))
             return self._assemble(archive_id) if part is None else self._read(archive_id, part)
         except DomainError as refused:
-            self._end(archive_id, Outcome(refused.code))
+            # The file was another one when it was checked: what has come in of it stays.
+            is_inside = self._files.get(f"archives/{archive_id}/begun") is not None
+            details = {name: str(value) for name, value in refused.details.items()}
+            self._end(archive_id, Outcome("archive.half_filled") if is_inside else Outcome(refused.code, details=details))
             return []
 
     def _end(self, archive_id: str, outcome: Outcome) -> None:
@@ -167,7 +179,7 @@ class Archives:
                     lines.write(msgspec.json.encode({"Item": {key: to_wire(value) for key, value in item.items()}}) + b"\n")
                     count += 1
             with path.open("rb") as content:
-                entry = Entry(name, table, count, _sha256(content))
+                entry = Entry(name, table, count, sha256_of(content))
             self._files.send(path, f"archives/{archive_id}/part/{part:03d}.jsonl.gz", _GZIP)
         kept = msgspec.json.encode((entry, lost))
         self._files.put(f"archives/{archive_id}/part/{part:03d}.json", kept, _JSON)
@@ -199,43 +211,92 @@ class Archives:
 
     # In ---------------------------------------------------------------------------------------------------------------------
 
-    def _check(self, archive_id: str) -> list[Step]:
-        """Look at all of the file, and whether there is room for it, before the first item is written."""
-        checked = self._files.get(f"archives/{archive_id}/checked")
-        if checked is None:
+    def _begin(self, archive_id: str) -> list[Step]:
+        """Look at the archive's manifest; then all of its lines, before the first item is written."""
+        if self._files.get(f"archives/{archive_id}/manifest") is None:
             with self._open(archive_id) as archive:
-                manifest = _manifest(archive)
-            if self._files.put_if(_LOCK, archive_id.encode(), "text/plain", "") is None and self._files.get(_LOCK) != (
-                archive_id.encode()
-            ):
-                raise ConflictError("archive.not_fresh")
-            if not all(self._is_empty(table) for table in TABLES):
+                manifest = manifest_of(archive)
+            self._files.put(f"archives/{archive_id}/manifest", msgspec.json.encode(manifest), _JSON)
+        return self._lanes(archive_id, "check")
+
+    def _lanes(self, archive_id: str, phase: str) -> list[Step]:
+        count = len(self._manifest(archive_id).entries)
+        return [_step(archive_id, part, phase=phase) for part in range(min(_LANES, count))]
+
+    def _manifest(self, archive_id: str) -> Manifest:
+        return msgspec.json.decode(self._files.get(f"archives/{archive_id}/manifest") or b"", type=Manifest)
+
+    def _check(self, archive_id: str, part: int, line: int) -> list[Step]:
+        manifest = self._manifest(archive_id)
+        entry = manifest.entries[part]
+        with self._open(archive_id) as archive:
+            if line == 0 and not is_whole(archive, entry):
+                raise InvalidError("archive.malformed")
+            seen = sum(1 for _ in islice(items_of(archive, entry, line), _ITEMS_A_STEP))
+        if seen == _ITEMS_A_STEP:
+            return [_step(archive_id, part, phase="check", line=line + seen)]
+        if line + seen != entry.count:
+            raise InvalidError("archive.malformed")
+        self._files.put(f"archives/{archive_id}/good/{part:03d}", b"{}", _JSON)
+        if part + _LANES < len(manifest.entries):
+            return [_step(archive_id, part + _LANES, phase="check")]
+        if len(self._files.list(f"archives/{archive_id}/good/")) < len(manifest.entries):
+            return []
+        self._enter(archive_id, to_text(manifest.made_at))
+        return self._lanes(archive_id, "in")
+
+    def _enter(self, archive_id: str, made_at: str) -> None:
+        """Take the house: an empty one, or one in which an import of this very archive stopped half-way."""
+        mine, begun = _Lock(archive_id, made_at), f"archives/{archive_id}/begun"
+        if self._files.get(begun) is None:
+            if self._files.put_if(_LOCK, msgspec.json.encode(mine), _JSON, "") is None:
+                mine = self._taken_over(mine)
+            if not mine.goes_on and not all(self._is_empty(table) for table in TABLES) and self._files.get(begun) is None:
                 self._files.delete([_LOCK])
                 raise ConflictError("archive.not_fresh")
-            checked = msgspec.json.encode(manifest)
-            self._files.put(f"archives/{archive_id}/checked", checked, _JSON)
-        count = len(msgspec.json.decode(checked, type=Manifest).entries)
-        return [_step(archive_id, part) for part in range(min(_LANES, count))]
+            self._files.put(begun, b"{}", _JSON)
+
+    def _taken_over(self, mine: _Lock) -> _Lock:
+        found = self._files.get_tagged(_LOCK)
+        if found is None:
+            raise TemporaryError("the lock of imports was given back at this moment")
+        other = msgspec.json.decode(found[0], type=_Lock)
+        if other.archive_id == mine.archive_id:
+            return other
+        if not self._has_failed(other.archive_id):
+            raise ConflictError("archive.not_fresh")
+        if other.made_at != mine.made_at:
+            raise ConflictError("archive.half_filled")
+        mine = replace(mine, goes_on=True)
+        if self._files.put_if(_LOCK, msgspec.json.encode(mine), _JSON, found[1]) is None:
+            raise ConflictError("archive.not_fresh")
+        return mine
+
+    def _has_failed(self, archive_id: str) -> bool:
+        try:
+            return self.get(archive_id).state is ArchiveState.FAILED
+        except NotFoundError:
+            return False
 
     def _is_empty(self, table: str) -> bool:
         items = self._database.scan(self._tables[table], segment=0, segments=1)
         return next((False for item in items if not is_left_out(table, item["pk"])), True)
 
     def _take_in(self, archive_id: str, part: int, line: int) -> list[Step]:
-        manifest = msgspec.json.decode(self._files.get(f"archives/{archive_id}/checked") or b"", type=Manifest)
+        manifest = self._manifest(archive_id)
         entry = manifest.entries[part]
-        with self._open(archive_id) as archive, archive.open(entry.name) as packed, gzip.GzipFile(fileobj=packed) as lines:
-            items = islice(_items(lines), line, line + _ITEMS_A_STEP)
-            taken = 0
+        taken = 0
+        with self._open(archive_id) as archive:
+            items = islice(items_of(archive, entry, line), _ITEMS_A_STEP)
             while batch := list(islice(items, _AT_ONCE)):
                 taken += len(batch)
-                allowed = [item for item in batch if not is_left_out(entry.table, item["pk"])]
-                self._database.put_many(self._tables[entry.table], allowed)
+                allowed = {(item["pk"], item["sk"]): item for item in batch if not is_left_out(entry.table, item["pk"])}
+                self._database.put_many(self._tables[entry.table], allowed.values())
         if taken == _ITEMS_A_STEP:
-            return [{**_step(archive_id, part), "line": line + taken}]
+            return [_step(archive_id, part, phase="in", line=line + taken)]
         self._files.put(f"archives/{archive_id}/in/{part:03d}", b"{}", _JSON)
         if part + _LANES < len(manifest.entries):
-            return [_step(archive_id, part + _LANES)]
+            return [_step(archive_id, part + _LANES, phase="in")]
         if len(self._files.list(f"archives/{archive_id}/in/")) == len(manifest.entries):
             # Scenarios are brought back by who may make machines; first, for it may come twice and the end may not be lost.
             self._schedules.at(f"{settings().stage}-restored", self._clock.now() + timedelta(minutes=1), {"kind": "restored"})
@@ -243,81 +304,8 @@ class Archives:
         return []
 
     def _open(self, archive_id: str) -> zipfile.ZipFile:
-        key = f"archives/{archive_id}/upload.zip"
-        size = self._files.size(key)
-        if size is None:
-            raise InvalidError("archive.no_file")
-        try:
-            return zipfile.ZipFile(io.BufferedReader(_Remote(self._files, key, size), 1 << 20))
-        except (zipfile.BadZipFile, ValueError, OSError) as wrong:
-            raise InvalidError("archive.malformed") from wrong
+        return opened(self._files, f"archives/{archive_id}/upload.zip")
 
 
-class _Remote(io.RawIOBase):
-    """A kept file that is read where somebody looks, and never as a whole."""
-
-    def __init__(self, files: Files, key: str, size: int) -> None:
-        super().__init__()
-        self._files = files
-        self._key = key
-        self._size = size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self._size - self._at)
-        content = (self._files.read(self._key, self._at, length) or b"") if length > 0 else b""
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
-
-
-def _manifest(archive: zipfile.ZipFile) -> Manifest:
-    """Return the manifest of an archive in which every file is what it says. Raises InvalidError(`archive.*`)."""
-    try:
-        if archive.getinfo(MANIFEST).file_size > _MOST_MANIFEST:
-            raise InvalidError("archive.malformed")
-        manifest = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
-        if manifest.format != FORMAT:
-            raise InvalidError("archive.other_format")
-        for entry in manifest.entries:
-            with archive.open(entry.name) as content:
-                if entry.table not in TABLES or _sha256(content) != entry.sha256:
-                    raise InvalidError("archive.malformed")
-    except (KeyError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as wrong:
-        raise InvalidError("archive.malformed") from wrong
-    if not manifest.entries:
-        raise InvalidError("archive.malformed")
-    return manifest
-
-
-def _items(lines: gzip.GzipFile) -> Iterator[Item]:
-    try:
-        while line := lines.readline(_LONGEST_LINE):
-            yield plain(msgspec.json.decode(line)["Item"])
-    except (ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, zlib.error) as wrong:
-        raise InvalidError("archive.malformed") from wrong
-
-
-def _sha256(content: IO[bytes]) -> str:
-    total = hashlib.sha256()
-    while piece := content.read(1 << 20):
-        total.update(piece)
-    return total.hexdigest()
-
-
-def _step(archive_id: str, part: int | None) -> Step:
-    return {"op": "archive", "archive_id": archive_id, "part": part}
+def _step(archive_id: str, part: int | None, **more: Any) -> Step:
+    return {"op": "archive", "archive_id": archive_id, "part": part, **more}

@@ -18,6 +18,8 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "api.parameter_malformed": ("パラメーター「{name}」が正しくありません。", "The parameter {name} is malformed."),
     "audience.unknown": ("配信対象「{audience_id}」はありません。", "There is no audience {audience_id}."),
     "archive.gave_up": ("処理が12時間以内に終わりませんでした。もう一度実行してください。", "It did not end within twelve hours; order it again."),
+    "archive.half_filled": ("取り込みが途中で止まっています。同じ書き出しを直したファイルで取り込み直すか、新しい環境を作り直してください。", "An import stopped half-way: take the same archive in again, mended, or make the installation anew."),
+    "archive.line_broken": ("書き出しファイルの{name}の{line}行目が読めません。まだ何も取り込んでいません。直したファイルを取り込んでください。", "Line {line} of {name} in the archive cannot be read; nothing was taken in, take in a mended file."),
     "archive.malformed": ("書き出しファイルが壊れているか、書き出しファイルではありません。", "The file is no archive, or broken."),
     "archive.no_file": ("書き出しファイルがまだアップロードされていません。", "The archive has not been uploaded yet."),
     "archive.not_fresh": ("データのある環境には取り込めません。新しい環境を用意してください。", "Only an empty installation can take an archive in."),

@@ -179,6 +179,98 @@ def test_a_house_in_which_anybody_lives_takes_nothing_in(stage: Stage) -> None:
     assert take_in(stage, content).state is ArchiveState.DONE, "a refusal leaves no lock behind"
 
 
+def until_inside(stage: Stage, archive_id: str) -> list[dict[str, Any]]:
+    """Work on an import until the house is its own; return the steps that are left."""
+    archives = stage.world.archives
+    steps = archives.start_import(archive_id)
+    while f"archives/{archive_id}/begun" not in stage.files.kept:
+        steps += archives.do(steps.pop(0))
+    return steps
+
+
+def rewritten(content: bytes, change: Callable[[list[bytes]], list[bytes]], made_at: str = "") -> bytes:
+    """Return an archive whose core lines are others; its sums are right."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        files = {entry["name"]: archive.read(entry["name"]) for entry in manifest["entries"]}
+    (entry,) = [entry for entry in manifest["entries"] if entry["name"] == "core/001.jsonl.gz"]
+    lines = change(gzip.decompress(files[entry["name"]]).splitlines(keepends=True))
+    packed = files[entry["name"]] = gzip.compress(b"".join(lines))
+    entry |= {"sha256": hashlib.sha256(packed).hexdigest(), "count": len(lines)}
+    manifest |= {"made_at": made_at} if made_at else {}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as target:
+        for name, told in {**files, "manifest.json": json.dumps(manifest).encode()}.items():
+            target.writestr(name, told)
+    return out.getvalue()
+
+
+LINES = [
+    b"{\n", b"{}\n", b"[]\n", b"\xff\n", b'{"Item":{"pk":{"S":"C#1"}}}\n', b'{"Item":{"pk":{"N":"1"},"sk":{"S":"P"}}}\n',
+    b'{"Item":{"pk":{"S":"C#1"},"sk":{"S":"P"},"n":{"N":"one"}}}\n', b" " * 3_000_001 + b"\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
+def test_a_line_that_cannot_be_read_is_named_before_anything_is_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    monkeypatch.setattr("chalicelib.archive.service._ITEMS_A_STEP", 2)
+    for number in range(8):
+        stage.customer(f"M{number}")
+    content = export(stage)
+    wipe(stage)
+    standing = take_in(stage, rewritten(content, lambda lines: [*lines[:4], line, *lines[4:]]))
+    assert standing.outcome and standing.outcome.problem == "archive.line_broken"
+    assert standing.outcome.details == {"name": "core/001.jsonl.gz", "line": "5"}
+    assert not any(everything(stage).values())
+    assert take_in(stage, content).state is ArchiveState.DONE, "the mended one, or another, comes in"
+
+
+def test_a_file_that_holds_less_than_it_says_is_refused(stage: Stage) -> None:
+    stage.customer("M1")
+    content = export(stage)
+    wipe(stage)
+    wrong = rewritten(content, lambda lines: lines).replace(b'"count": ', b'"count": 1')
+    standing = take_in(stage, wrong)
+    assert standing.outcome and standing.outcome.problem == "archive.malformed"
+    assert not any(everything(stage).values())
+
+
+def test_an_import_that_stopped_half_way_is_gone_on_with_by_the_same_archive_alone(stage: Stage) -> None:
+    fill(stage)
+    before, content = everything(stage), export(stage)
+    wipe(stage)
+    archive_id, _ = stage.world.archives.order_import("enk")
+    upload = f"archives/{archive_id}/upload.zip"
+    stage.files.kept[upload] = content
+    steps = until_inside(stage, archive_id)
+    steps = steps[1:] + stage.world.archives.do(steps[0])
+    stage.files.kept[upload] = rewritten(content, lambda _: [b"{"])  # put there by somebody after it was checked
+    work(stage, steps)
+    standing = stage.world.archives.get(archive_id)
+    assert (standing.state, standing.outcome and standing.outcome.problem) == (ArchiveState.FAILED, "archive.half_filled")
+    assert 0 < sum(map(len, everything(stage).values())) < sum(map(len, before.values()))
+    other = take_in(stage, rewritten(content, lambda lines: lines, made_at="2026-12-31T00:00:00Z"))
+    assert other.outcome and other.outcome.problem == "archive.half_filled"
+    assert take_in(stage, content).state is ArchiveState.DONE
+    assert everything(stage) == before
+    again = take_in(stage, content)
+    assert again.outcome and again.outcome.problem == "archive.not_fresh"
+
+
+def test_an_import_that_gave_up_is_gone_on_with(stage: Stage) -> None:
+    fill(stage)
+    before, content = everything(stage), export(stage)
+    wipe(stage)
+    archive_id, _ = stage.world.archives.order_import("enk")
+    stage.files.kept[f"archives/{archive_id}/upload.zip"] = content
+    stage.world.archives.do(until_inside(stage, archive_id)[0])
+    stage.clock.advance(hours=13)
+    assert take_in(stage, content).state is ArchiveState.DONE
+    assert everything(stage) == before
+
+
 def test_two_cannot_be_taken_in_at_once(stage: Stage, archives: Archives) -> None:
     stage.customer("M1")
     content = export(stage)
@@ -186,9 +278,10 @@ def test_two_cannot_be_taken_in_at_once(stage: Stage, archives: Archives) -> Non
     ids = [archives.order_import("enk")[0] for _ in range(2)]
     for archive_id in ids:
         stage.files.kept[f"archives/{archive_id}/upload.zip"] = content
-    begun = archives.do(archives.start_import(ids[0])[0])
-    assert archives.do(archives.start_import(ids[1])[0]) == []
-    assert archives.get(ids[1]).state is ArchiveState.FAILED
+    begun = until_inside(stage, ids[0])
+    work(stage, archives.start_import(ids[1]))
+    standing = archives.get(ids[1])
+    assert (standing.state, standing.outcome and standing.outcome.problem) == (ArchiveState.FAILED, "archive.not_fresh")
     work(stage, begun)
     assert archives.get(ids[0]).state is ArchiveState.DONE
 

@@ -49,7 +49,7 @@ def _view(call: Call[Any], standing: Standing, upload_url: str = "") -> ArchiveV
         share_done=standing.share_done,
         counts=dict(outcome.counts) if outcome else {},
         lost=list(outcome.lost) if outcome else [],
-        problem=problem_of(_EndedError(outcome.problem)) if outcome and outcome.problem else None,
+        problem=problem_of(_EndedError(outcome.problem, **outcome.details)) if outcome and outcome.problem else None,
         download_url=call.world.archives.download_url(standing.archive_id) if is_there else "",
         upload_url=upload_url,
     )
