@@ -45,6 +45,8 @@ def do(step: Mapping[str, Any], here: World) -> list[Step]:
             return here.upkeep.do(dict(step), lambda facts: react(facts, here))
         case "segment_live":
             return here.live_segments.prepare(dict(step), lambda facts: react(facts, here))
+        case "segment_notes":
+            return here.live_segments.forget_notes(dict(step))
         case "segment_sizes":
             observability.info("segments measured", segments=here.asking.measure(here.clock.now()))
             return []
@@ -81,6 +83,7 @@ def tick(event: Mapping[str, Any], here: World) -> None:
             enqueue(steps, here)
             enqueue(_roll_ups(here), here)
             enqueue(here.live_segments.overdue(), here)
+            enqueue(here.live_segments.ended(), here)
             enqueue(({"op": "erasure", "receipt_id": receipt_id} for receipt_id in here.erasures.due()), here)
             pages = here.delivery.reconcile(_STALE)
             enqueue(here.campaigns.overdue(), here)

@@ -31,7 +31,7 @@ from chalicelib.observability import count, warning
 from chalicelib.people.model import person_key
 from chalicelib.people.service import People
 from chalicelib.ports.database import Database, Statement
-from chalicelib.segments import table
+from chalicelib.segments import ended, table
 from chalicelib.segments.candidates import WAIT_SECONDS, Candidates, Wanted
 from chalicelib.segments.expression import Expression, asks
 from chalicelib.segments.history import asks_history, asks_since
@@ -156,6 +156,14 @@ class LiveSegments:
             except (NotFoundError, InvalidError):
                 self.end(live.segment_id)
         return works
+
+    def ended(self) -> list[Work]:
+        """Return the work that deletes what is noted about segments that are live no more."""
+        return ended.works(self._clock.now())
+
+    def forget_notes(self, work: Work) -> list[Work]:
+        """Delete the notes of one part of the people; return the work that follows."""
+        return ended.forget(work, self._database)
 
     def prepare(self, work: Work, tell: Tell) -> list[Work]:
         """Note one part of those who are in; return the work that follows."""

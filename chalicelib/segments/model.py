@@ -124,8 +124,8 @@ class LiveState(StrEnum):
 class Live:
     """A saved segment for which people are looked at whenever something happens to them.
 
-    generation: grows with every preparation. meaning: a fingerprint of the condition that it was prepared for. at: since when it is
-    in this state.
+    generation: grows with every preparation. meaning: a fingerprint of the condition that it was prepared for; "" when it is off
+    and nothing is noted about it any more. at: since when it is in this state.
     """
 
     segment_id: str

@@ -25,6 +25,7 @@ from chalicelib.kernel.facts import (
 from chalicelib.kernel.ids import Cid
 from chalicelib.orders.model import Order
 from chalicelib.reactions import react, react_to_orders
+from chalicelib.segments import ended
 from chalicelib.segments.membership import NOTES_SK, Note, Standing
 from chalicelib.segments.model import LiveState
 from tests.builders import HANAKO, MAIN, TARO, Stage
@@ -439,6 +440,44 @@ def test_what_ends_tells_nobody_any_more(stage: Stage, told: list[Fact]) -> None
     tag(stage, stage.customer("M1"))
     stage.world.segments.delete("seg_vip")
     assert told == [] and stage.world.live_segments.overdue() == []
+
+
+def test_of_what_ended_nothing_stays_noted_and_what_is_live_stays(
+    stage: Stage, told: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended, "PARTS", 3)
+    for name in ("seg_vip", "seg_old", "seg_back"):
+        live(stage, name)
+    cids = [stage.customer(f"M{n}") for n in range(4)]
+    for cid in cids:
+        tag(stage, cid)
+    stage.world.live_segments.end("seg_old")
+    stage.world.live_segments.end("seg_back")
+    assert stage.world.live_segments.ended() == []  # somebody may not have heard of it
+    stage.clock.advance(minutes=16)
+    (work,) = stage.world.live_segments.ended()
+    live(stage, "seg_back")  # meanwhile it is made live again
+    tag(stage, stage.customer("M9"))
+    enqueue([work], stage.world)
+    drain(stage)
+    assert [standing(stage, cid, "seg_old") for cid in cids] == [None] * 4
+    assert {standing(stage, cid, name) for cid in cids for name in ("seg_vip", "seg_back")} == {Standing.IN}
+    assert stage.world.live_segments.ended() == []
+    told.clear()
+    live(stage, "seg_old")
+    untag(stage, cids[0])
+    assert len(told) == 3 and len({fact.fact_id for fact in told}) == 3
+
+
+def test_the_hourly_look_forgets_what_ended(stage: Stage) -> None:
+    live(stage)
+    cid = stage.customer("M1")
+    tag(stage, cid)
+    stage.world.live_segments.end("seg_vip")
+    stage.clock.advance(hours=1)
+    workers.tick({"kind": "reconcile"}, stage.world)
+    drain(stage)
+    assert note_of(stage, cid) is None
 
 
 # Two numbers of one person --------------------------------------------------------------------------------------------------
