@@ -4,8 +4,8 @@ Each query reads: `own` (cid, living), the numbers it is about and who they are 
 these numbers, the latest of each key, without those that are gone, as `now_<kind>`; `now_event` is the table `event`
 itself. Each gives the columns of its table of BASE.
 
-A person's own words and friendships are what stands under his living number, as Person has them: a number that became part of
-another is no customer. What he did is gathered from all numbers he has had.
+A person's own words are what stands under his living number, as Person has them: a number that became part of another is no
+customer. What he did is gathered from all numbers he has had, and so are friendships that have yet to be moved.
 """
 
 from __future__ import annotations
@@ -32,13 +32,20 @@ class Derived:
 _LIVING = "(SELECT cid FROM own WHERE cid = living)"
 _WORDS = ("member_no", "name", "name_kana", "email", "phone", "postal_code", "address", "building")
 
+# A friendship is moved to the living number right after the mark: one that still stands at a former number counts, or who is linked
+# while the lake is folded would be no friend under either.
+_FRIENDS = """
+SELECT f.* REPLACE (own.living AS cid) FROM now_friend AS f JOIN own USING (cid)
+QUALIFY row_number() OVER (PARTITION BY own.living, f.account ORDER BY own.cid <> own.living, own.cid) = 1
+"""
+
 _CUSTOMER = f"""
-WITH people AS (
+WITH friends AS ({_FRIENDS}), people AS (
   SELECT cid FROM now_profile UNION SELECT cid FROM now_stats UNION SELECT cid FROM now_activity
-  UNION SELECT cid FROM now_tags UNION SELECT cid FROM now_friend
+  UNION SELECT cid FROM now_tags UNION SELECT cid FROM friends
 ), befriended AS (
   SELECT cid, bool_or(state <> 'blocked') AS open, arg_min({day("since_at")}, account) FILTER (state <> 'blocked') AS day
-  FROM now_friend GROUP BY cid
+  FROM friends GROUP BY cid
 )
 SELECT people.cid, coalesce(member_no <> '', false) AS known, coalesce(member_no <> '' AND b.cid IS NOT NULL, false) AS linked,
   nullif(gender, '') AS gender, birthday, nullif(prefecture, '') AS prefecture, nullif(city, '') AS city,
@@ -64,7 +71,7 @@ FROM now_profile SEMI JOIN {_LIVING} AS living USING (cid)
 _FRIEND = f"""
 SELECT f.account, f.cid, f.line_user_id, f.state, f.state <> 'blocked' AND NOT coalesce(p.out_line, false) AS reachable,
   {day("f.since_at")} AS day, nullif(f.display_name, '') AS display_name, nullif(f.language, '') AS language
-FROM now_friend AS f SEMI JOIN {_LIVING} AS living USING (cid) LEFT JOIN now_profile AS p USING (cid)
+FROM ({_FRIENDS}) AS f LEFT JOIN now_profile AS p USING (cid)
 """
 
 _TAG = f"SELECT DISTINCT unnest(tags) AS tag, cid FROM now_tags SEMI JOIN {_LIVING} AS living USING (cid)"

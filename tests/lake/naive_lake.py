@@ -28,6 +28,7 @@ def tables_of(items: Items) -> Tables:
             cid = into
         return cid
 
+    kinds["friend"] = _friends(kinds["friend"], living)
     core = [row["cid"] for kind in ("profile", "stats", "activity", "tags", "friend") for row in kinds[kind]]
     people = {cid for cid in core if living(cid) == cid}
     tables: Tables = {"customer": {_customer(cid, kinds, profiles) for cid in people}}
@@ -63,6 +64,14 @@ def tables_of(items: Items) -> Tables:
     }  # fmt: skip
     tables["received"], tables["reaction"] = _latest(_received(kinds, living)), _latest(_reactions(kinds, living))
     return tables
+
+
+def _friends(rows: list[Row], living: Any) -> list[Row]:
+    """Return friendships under living numbers: one that has yet to be moved from a former number counts, unless there is one."""
+    found: dict[tuple[str, int], Row] = {}
+    for row in sorted(rows, key=lambda row: (living(row["cid"]) != row["cid"], row["cid"])):
+        found.setdefault((row["account"], living(row["cid"])), {**row, "cid": living(row["cid"])})
+    return list(found.values())
 
 
 def _customer(cid: int, kinds: dict[str, list[Row]], profiles: dict[int, Row]) -> tuple[Any, ...]:
