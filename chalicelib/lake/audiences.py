@@ -1,13 +1,15 @@
 """Audiences: who fulfilled a condition in one generation of the lake, kept as a bitmap; the same for ever, whoever asks again.
 
 Files: `lake/audience/{id}-{generation}.roar`, whose content follows from its name and the query, and `lake/audience/{id}.json`,
-which is written once and says which bitmap stands, with what was asked.
+which is written once and says which bitmap stands, with what was asked. `lake/audience/day/{segment}-{day}.roar`: who was in a
+saved segment on a day, for a week.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from datetime import date, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.errors import NotFoundError, TemporaryError
 from chalicelib.lake.model import LAKE
 from chalicelib.lake.reader import Lake
+from chalicelib.lake.sizes import Size
 from chalicelib.ports.files import Files
 
 if TYPE_CHECKING:
@@ -55,6 +58,18 @@ class Audiences:
         if self._files.put_if(_key(audience_id), json.dumps(note, ensure_ascii=False, sort_keys=True).encode(), _JSON, "") is None:
             return self.make(lake, audience_id, text, parameters, about)  # somebody else was first: his stands
         return len(found)
+
+    def day(self, lake: Lake, segment_id: str, day: date, text: str, parameters: Sequence[Any]) -> Size:
+        """Return how many are in a segment on a JST day; it is kept who, for the next day to tell who entered and who left."""
+        from pyroaring import BitMap
+
+        found = members_of(lake, text, parameters)
+        self._files.put(_day_key(segment_id, day), found.serialize(), _BITMAP)
+        content = self._files.get(_day_key(segment_id, day - timedelta(days=1)))
+        if content is None:
+            return Size(len(found))
+        former = BitMap.deserialize(content) - BitMap(lake.manifest.erased)
+        return Size(len(found), found.difference_cardinality(former), former.difference_cardinality(found))
 
     def members(
         self, audience_id: str, after: int, most: int, *, part: int = 0, parts: int = 1, erased: Collection[int] = ()
@@ -98,6 +113,10 @@ def members_of(lake: Lake, text: str, parameters: Sequence[Any]) -> BitMap:
     while batch := rows.fetchmany(1):
         found.update(batch[0][0])
     return found
+
+
+def _day_key(segment_id: str, day: date) -> str:
+    return f"{AUDIENCES}day/{segment_id}-{day}.roar"
 
 
 def _key(audience_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from datetime import date
 from typing import Any
 
@@ -17,7 +18,7 @@ from chalicelib.lake.reader import Lake, Reader
 from chalicelib.ports.analyst import from_wire
 
 PATIENCE_SECONDS = 25.0  # a door of the API answers within 29
-_LONG, _LONG_PATIENCE = ("audience", "cube"), 2  # times as long: a worker waits for it, and the function has a minute
+_LONG, _LONG_PATIENCE = ("audience", "cube", "sizes"), 2  # times as long: a worker waits for it, and the function has a minute
 _WORD = re.compile("[a-z_]+")
 # Of those on whom a channel is lost, why; the first that fits. BASE keeps no more than this.
 _LOST: Mapping[str, str] = {
@@ -41,6 +42,7 @@ class Questions:
         self._answers: Mapping[str, Callable[[Lake, Mapping[str, Any]], dict[str, Any]]] = {
             "count": _count,
             "counts": _counts,
+            "sizes": self._sizes,
             "totals": _totals,
             "groups": _groups,
             "overlaps": _overlaps,
@@ -55,6 +57,7 @@ class Questions:
 
         {"op": "count", "query", "sample": 5}          count, sample: so many of them, the same ones in the same lake
         {"op": "counts", "queries": {name: query}}     counts: by name
+        {"op": "sizes", "queries": {segment: query}, "day": "2026-11-22"}  sizes: by segment, as lake.sizes.Size
         {"op": "totals", "queries": {name: query}}     totals: by name, how many, and what they have spent in yen
         {"op": "groups", "query"}                      groups: [word, cids], as a query of ours selects them
         {"op": "overlaps", "queries": {name: query}}   counts: by name; both: [name, name, how many fulfil both]
@@ -79,8 +82,8 @@ class Questions:
             raise TemporaryError("the files of the lake cannot be read") from error
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        # Marks have vouched for the manifest of this moment, not for one of two seconds ago.
-        with self._reader.lake(_tables(question), newest=question["op"] == "audience") as lake:
+        # Marks have vouched for the manifest of this moment, not for one of two seconds ago, and what is kept is kept of the newest.
+        with self._reader.lake(_tables(question), newest=question["op"] in _LONG) as lake:
             if lake is None:
                 return {"as_of": None, "generation": None}
             # Conditions of thousands of parts can be written that no machine answers (segments/expression.py takes two thousand).
@@ -97,6 +100,11 @@ class Questions:
     def _audience(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
         text, parameters = from_wire(question["query"])
         return {"count": self._audiences.make(lake, question["audience_id"], text, parameters, question["about"])}
+
+    def _sizes(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
+        day = date.fromisoformat(question["day"])
+        queries = {name: from_wire(query) for name, query in question["queries"].items()}
+        return {"sizes": {name: astuple(self._audiences.day(lake, name, day, *query)) for name, query in queries.items()}}
 
     def _cube(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
         return {"rows": self._cubes.make(lake, question["cube"], date.fromisoformat(question["until"]))}

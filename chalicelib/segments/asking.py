@@ -16,7 +16,7 @@ from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.kernel.windows import local_date
-from chalicelib.lake.sizes import Sizes
+from chalicelib.lake.sizes import Size, Sizes
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.people.service import People
 from chalicelib.ports.analyst import Analyst, to_wire
@@ -127,13 +127,13 @@ class Asking:
         """Keep the size of every saved segment for this JST day; return how many there are. Without a lake nothing is kept."""
         segments = [segment for segment in self._segments.all_saved() if self._is_readable(segment)]
         queries = {segment.segment_id: self._query(segment.condition, now) for segment in segments}
-        answer = self._ask({"op": "counts", "queries": queries}) if queries else None
+        answer = self._ask({"op": "sizes", "queries": queries, "day": local_date(now).isoformat()}) if queries else None
         if answer is None:
             return 0
-        self._sizes.note(local_date(now), answer["counts"])
+        self._sizes.note(local_date(now), {name: Size(*size) for name, size in answer["sizes"].items()})
         return len(queries)
 
-    def sizes(self, segment_id: str, first: date, last: date) -> Mapping[date, int]:
+    def sizes(self, segment_id: str, first: date, last: date) -> Mapping[date, Size]:
         """Return the sizes of a saved segment by JST day. Raises NotFoundError(`segment.unknown`)."""
         return self._sizes.of(self._segments.saved(segment_id).segment_id, first, last)
 

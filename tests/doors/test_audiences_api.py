@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.kernel.ids import customer_id
+from chalicelib.kernel.windows import local_date
 from tests.builders import Stage
 from tests.doors.conftest import Knock
 from tests.lake.base_files import put_lake
@@ -91,6 +93,29 @@ def test_segments_are_laid_over_each_other_and_measured_every_day(stage: Stage, 
     assert knock.api("GET", f"/segments/seg_women/sizes?from={some_day}").json_body["sizes"] == {day: 20 for day in list(sizes)[1:]}
     assert refusal(knock.api("GET", "/segments/seg_women/sizes?from=yesterday")) == (422, "api.parameter_malformed")
     assert refusal(knock.api("GET", "/segments/seg_men/sizes")) == (404, "segment.unknown")
+
+
+def test_of_a_day_after_another_it_is_told_who_came_and_who_went(stage: Stage, knock: Knock) -> None:
+    knock.api("PUT", "/segments/seg_women", {"name": "女性", "condition": WOMEN})
+    today = stage.clock.now()
+    put_lake(stage.files, {"customer": [{"cid": n, "gender": "female"} for n in range(1, 11)]})
+    stage.world.asking.measure(today - timedelta(days=3))
+    stage.world.asking.measure(today - timedelta(days=1))
+    # One went and three came; one was erased, of whom nothing is told.
+    put_lake(stage.files, {"customer": [{"cid": n, "gender": "female"} for n in range(2, 14)]}, erased=[10])
+    for _ in range(2):
+        stage.world.asking.measure(today)
+    found = knock.api("GET", "/segments/seg_women/sizes").json_body
+    assert list(found["sizes"].values()) == [10, 10, 11]
+    assert found["entered"] == {list(found["sizes"])[-1]: 3} and found["left"] == {list(found["sizes"])[-1]: 1}
+
+
+def test_sizes_that_were_kept_alone_stay(stage: Stage, knock: Knock) -> None:
+    knock.api("PUT", "/segments/seg_women", {"name": "女性", "condition": WOMEN})
+    day = local_date(stage.clock.now())
+    stage.files.put(f"lake/size/{day:%Y-%m}.json", json.dumps({day.isoformat(): {"seg_women": 7}}).encode(), "application/json")
+    found = knock.api("GET", "/segments/seg_women/sizes").json_body
+    assert found == {"sizes": {day.isoformat(): 7}, "entered": {}, "left": {}}
 
 
 def test_a_customers_page_shows_the_segments_that_he_is_in(stage: Stage, knock: Knock) -> None:

@@ -74,9 +74,11 @@ class OverlapView(View, kw_only=True):
 
 
 class SizesView(View, kw_only=True):
-    """How many people were in a segment, by JST day on which it was counted."""
+    """How many people were in a segment, by JST day on which it was counted; who entered and left since the day before."""
 
     sizes: dict[str, int]
+    entered: dict[str, int]
+    left: dict[str, int]
 
 
 class MemberView(View, kw_only=True):
@@ -134,7 +136,11 @@ def segment_sizes(call: Call[None]) -> SizesView:
     last = call.day("to") or local_date(call.world.clock.now())
     first = call.day("from") or last - timedelta(days=_DAYS)
     sizes = call.world.asking.sizes(call.path["segment_id"], first, last)
-    return SizesView(sizes={day.isoformat(): size for day, size in sizes.items()})
+    return SizesView(
+        sizes={day.isoformat(): size.count for day, size in sizes.items()},
+        entered={day.isoformat(): size.entered for day, size in sizes.items() if size.entered is not None},
+        left={day.isoformat(): size.left for day, size in sizes.items() if size.left is not None},
+    )
 
 
 @endpoint(
