@@ -14,7 +14,7 @@ from chalicelib.campaigns.model import NODE, Campaign, CampaignReport, CampaignS
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.delivery.model import Job
 from chalicelib.delivery.service import Delivery
-from chalicelib.kernel.clock import Clock
+from chalicelib.kernel.clock import Clock, from_text, to_text
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError, SendingStoppedError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, CampaignId, Cid, new_id
 from chalicelib.kernel.pages import Page, decode_cursor, encode_cursor
@@ -32,7 +32,7 @@ from chalicelib.settings import settings
 PAGE = 500
 _LOOKED_AT = 100  # the newest campaigns; older ones that stand still have been seen by an earlier hour
 _LATE_START = timedelta(minutes=10)
-_LATE_WORK = timedelta(hours=2)  # longer than any page and its retries take
+_LATE_WORK = timedelta(hours=2)  # longer than any page or part and its retries take
 Step = dict[str, Any]
 
 
@@ -191,7 +191,7 @@ class Campaigns:
                 return []
             table.freeze(self._database, campaign, batch)
             count += len(batch)
-        table.note_page(self._database, campaign_id, f"AUDIENCE#{part}", {"count": count})
+        table.note_page(self._database, campaign_id, f"AUDIENCE#{part}", {"count": count, "at": to_text(self._clock.now())})
         if not is_last:
             return [{**step, "part": part + 1}]
         self._to(campaign, CampaignState.SENDING)
@@ -277,12 +277,19 @@ class Campaigns:
                 case CampaignState.SCHEDULED if late > _LATE_START:
                     steps.append({"op": "campaign_start", "campaign_id": campaign.campaign_id})
                 case CampaignState.FREEZING if late > _LATE_WORK:
-                    steps.append({"op": "campaign_freeze", "campaign_id": campaign.campaign_id, "part": 0})
+                    steps += self._stands_still(campaign, now)
                 case CampaignState.SENDING if late > _LATE_WORK:
                     steps += self._first_pages(campaign)
                 case _:
                     pass
         return steps
+
+    def _stands_still(self, campaign: Campaign, now: datetime) -> list[Step]:
+        """Return the step that goes on with an audience of which no part was written down for long: its last one once more."""
+        notes = table.notes(self._database, campaign.campaign_id, "AUDIENCE#")
+        if any(now - from_text(note["at"]) <= _LATE_WORK for note in notes):
+            return []
+        return [{"op": "campaign_freeze", "campaign_id": campaign.campaign_id, "part": max(len(notes) - 1, 0)}]
 
     def report(self, campaign_id: str) -> CampaignReport:
         """Return how a campaign stands. Its audience and who waits are sure when every page has been looked at."""

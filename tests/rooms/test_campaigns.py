@@ -462,3 +462,21 @@ def test_nobody_is_written_into_an_audience_that_is_being_sent_to(
     assert state(stage, made) is CampaignState.SENT
     rows = [row for shard in range(AUDIENCE_SHARDS) for row, _ in table.rows(stage.world.database, made, shard, "", 100)]
     assert sorted(row.cid for row in rows) == cids
+
+
+def test_an_audience_is_gone_on_with_where_it_stands_and_only_when_it_stands_still(stage: Stage, runner: Runner) -> None:
+    crowd(stage, range(1000, 1010))
+    made = campaign(stage)
+    stage.work.messages.clear()
+    stage.world.campaigns.start(made)
+    for hours in range(3):  # a company so large that a part takes long
+        runner.until(NOON + timedelta(hours=1.5 * (hours + 1)))
+        stage.world.campaigns.freeze(made, hours)
+        assert stage.world.campaigns.overdue() == []
+    runner.until(NOON + timedelta(hours=7))
+    assert stage.world.campaigns.overdue() == [{"op": "campaign_freeze", "campaign_id": made, "part": 2}]
+    stage.world.campaigns.freeze(made, 3)
+    stage.work.messages.clear()
+    enqueue(stage.world.campaigns.overdue(), stage.world)
+    runner.days(0.1)
+    assert (len(received(stage)), state(stage, made)) == (10, CampaignState.SENT)
