@@ -82,7 +82,7 @@ class Questions:
             raise TemporaryError("the files of the lake cannot be read") from error
 
     def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        # Marks have vouched for the manifest of this moment, not for one of two seconds ago, and what is kept is kept of the newest.
+        # Marks have vouched for the manifest of this moment, not for one of two seconds ago; what is kept is of it too.
         with self._reader.lake(_tables(question), newest=question["op"] in _LONG) as lake:
             if lake is None:
                 return {"as_of": None, "generation": None}
