@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from chalicelib.kernel.clock import from_text
 from chalicelib.kernel.errors import InvalidError, PermanentError
 from chalicelib.kernel.facts import Evidence, Fact, LinkAnswered, Responded
 from chalicelib.kernel.ids import AccountKey
+from chalicelib.people.model import line_identity
 from chalicelib.reactions import react
 from chalicelib.tracking.model import CLICK, SITE
 from chalicelib.wiring import World
@@ -31,7 +32,7 @@ def handle_message(body: str, attributes: Mapping[str, str], here: World) -> Non
         _visit(json.loads(body), here)
         return
     if attributes.get("kind") == "occurred":
-        react(here.tracking.occurrences(json.loads(body)["fact_ids"]), here)
+        _occurred(json.loads(body)["fact_ids"], here)
         return
     account = AccountKey(attributes["account"])
     content: bytes | str = body
@@ -65,10 +66,27 @@ def _event(account: AccountKey, event: LineEvent, received_at: datetime, here: W
     log = here.webhook_log
     if log.is_done(event.event_id):
         return
-    facts = facts_of(account, event, here)
-    react(facts, here)
+    is_late = _is_of_erased(account, event, here)
+    if not is_late:
+        react(facts_of(account, event, here), here)
     # Last, so that a crash before this line makes the event run again: the mark never precedes what it stands for.
-    log.mark_done(account, event.event_id, event.type, event.at, received_at, event.raw)
+    log.mark_done(account, event.event_id, event.type, event.at, received_at, {} if is_late else event.raw)
+
+
+def _is_of_erased(account: AccountKey, event: LineEvent, here: World) -> bool:
+    """Say whether an event would bring somebody back who was erased after it, or who only blocks us since.
+
+    Whatever else he does after his erasure makes him somebody new: it is his own doing.
+    """
+    if event.user_id is None:
+        return False
+    identity = line_identity(account, event.user_id)
+    receipt_id = here.erasures.erased([identity]).get(identity)
+    if receipt_id is None:
+        return False
+    if event.at <= here.erasures.receipt(receipt_id).at:
+        return True
+    return event.type == "unfollow" and here.people.find(identity) is None
 
 
 def facts_of(account: AccountKey, event: LineEvent, here: World) -> list[Fact]:
@@ -114,6 +132,14 @@ def facts_of(account: AccountKey, event: LineEvent, here: World) -> list[Fact]:
             return [Responded(**common, kind="video", evidence=Evidence.EXPLICIT)]
         case _:
             return []
+
+
+def _occurred(fact_ids: Sequence[str], here: World) -> None:
+    facts = here.tracking.occurrences(fact_ids)
+    late = [fact.fact_id for fact in facts if not here.people.is_there(fact.cid)]
+    # Whoever was erased had not done it yet when his timeline was looked through.
+    here.tracking.forget_occurrences(late)
+    react([fact for fact in facts if fact.fact_id not in late], here)
 
 
 def _visit(visit: Mapping[str, Any], here: World) -> None:

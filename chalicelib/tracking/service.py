@@ -200,6 +200,10 @@ class Tracking:
         """Return what was kept under these ids."""
         return list(table.occurrences(self._database, fact_ids).values())
 
+    def forget_occurrences(self, fact_ids: Iterable[str]) -> None:
+        """Delete what was kept under these ids."""
+        table.forget_occurrences(self._database, fact_ids)
+
     def acted(self, cid: Cid, at: datetime) -> None:
         """Note that a person did something himself at this instant: not a purchase, not what a machine did for him."""
         table.acted(cid, at)

@@ -152,6 +152,12 @@ def occurrences(database: Database, fact_ids: Iterable[str]) -> dict[str, Occurr
     }
 
 
+def forget_occurrences(database: Database, fact_ids: Iterable[str]) -> None:
+    """Delete what is kept by these ids."""
+    text = f'DELETE FROM "{settings().timeline_table}" WHERE pk=? AND sk=?'
+    database.execute([Statement(text, (f"OCC#{fact_id}", "#")) for fact_id in fact_ids])
+
+
 def acted(cid: Cid, at: datetime) -> None:
     """Note an act of a person: the last one only grows, and told again it counts no second time.
 
