@@ -17,6 +17,7 @@ from chalicelib.kernel.clock import EVER, Clock
 from chalicelib.kernel.errors import ConflictError, InvalidError, NotFoundError
 from chalicelib.kernel.facts import EmailOpened, Fact, LinkClicked, Occurred
 from chalicelib.kernel.ids import Cid
+from chalicelib.kernel.pages import Page, decode_cursor, encode_cursor
 from chalicelib.ports.database import Database, Item
 from chalicelib.ports.secrets import Secrets
 from chalicelib.settings import settings
@@ -207,6 +208,17 @@ class Tracking:
     def acted(self, cid: Cid, at: datetime) -> None:
         """Note that a person did something himself at this instant: not a purchase, not what a machine did for him."""
         table.acted(cid, at)
+
+    def page(self, cids: Iterable[Cid], cursor: str | None, size: int) -> Page[Item]:
+        """Return what a person did under all his numbers, oldest first. Raises InvalidError(`cursor.malformed`)."""
+        after = decode_cursor(cursor) or ""
+        if not isinstance(after, str) or (after and not table.is_place(after)):
+            raise InvalidError("cursor.malformed")
+        # So many of each number that whatever comes first among them is there; a fact noted under two of them is one.
+        found = {item["sk"]: item for cid in cids for item in table.page(self._database, cid, after, size + 1)}
+        names = sorted(found)
+        next_cursor = encode_cursor(names[size - 1]) if len(names) > size else None
+        return Page([found[name] for name in names[:size]], next_cursor)
 
     def timeline(self, cid: Cid, since: datetime = EVER) -> list[Item]:
         """Return what a person did at this instant and later, oldest first."""

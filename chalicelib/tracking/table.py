@@ -7,6 +7,7 @@ What other systems report stands in the timeline table too, by the id they gave 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,9 @@ from chalicelib.ports.database import Database, Item, Statement
 from chalicelib.settings import settings
 from chalicelib.storage import ConfigItem, CoreItem, is_lost, saved
 from chalicelib.tracking.model import ACTIVITY_SK, HOURS, TrackedLink
+
+_LONGEST_KEY = 300  # of ours; DynamoDB takes 1,024 bytes
+_WHOLE = re.compile(r"[^\ud800-\udfff]+")  # half a letter cannot be sent
 
 
 class LinkItem(ConfigItem):
@@ -115,6 +119,16 @@ def note_all(database: Database, facts: Iterable[Occurred]) -> None:
 def timeline(database: Database, cid: Cid, since: datetime) -> list[Item]:
     """Return what a person did at this instant and later, oldest first."""
     return database.query(settings().timeline_table, person_key(cid), prefix="EV#", after=f"EV#{to_text(since)}")
+
+
+def page(database: Database, cid: Cid, after: str, limit: int) -> list[Item]:
+    """Return so much of what a person did under a number, oldest first, after a sort key."""
+    return database.query(settings().timeline_table, person_key(cid), prefix="EV#", after=after, limit=limit)
+
+
+def is_place(sk: str) -> bool:
+    """Say whether a text can be the sort key of an entry of a timeline; DynamoDB takes no other to go on from."""
+    return sk.startswith("EV#") and len(sk) <= _LONGEST_KEY and _WHOLE.fullmatch(sk) is not None
 
 
 def keep_occurrences(database: Database, facts: Sequence[Occurred], expires: datetime) -> None:

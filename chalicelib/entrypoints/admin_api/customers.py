@@ -337,17 +337,23 @@ def list_orders(call: Call[None]) -> OrderList:
 
 
 class Timeline(View, kw_only=True):
-    """What a person did, oldest first."""
+    """A page of what a person did, oldest first, under all numbers that are his."""
 
     items: list[dict[str, Any]]
+    next_cursor: str | None
 
 
-@endpoint("GET", "/customers/{customer_id}/timeline", scope="customers:read", summary="行動履歴 / Timeline", response=Timeline)
+@endpoint(
+    "GET", "/customers/{customer_id}/timeline", scope="customers:read", summary="行動履歴 / Timeline", response=Timeline,
+    query=("cursor", "limit"),
+)  # fmt: skip
 def get_timeline(call: Call[None]) -> Timeline:
     """Return what a person did."""
     hidden = ("pk", "sk", "ttl")
-    items = call.world.tracking.timeline(cid_in(call))
-    return Timeline(items=[{name: value for name, value in item.items() if name not in hidden} for item in items])
+    cid = cid_in(call)
+    page = call.world.tracking.page([cid, *call.world.people.aliases(cid)], call.query.get("cursor"), call.size())
+    items = [{name: value for name, value in item.items() if name not in hidden} for item in page.items]
+    return Timeline(items=items, next_cursor=page.next_cursor)
 
 
 class FriendView(View, kw_only=True):
