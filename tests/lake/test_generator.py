@@ -15,6 +15,7 @@ from chalicelib.lake.folding import fold
 from chalicelib.lake.manifest import load
 from chalicelib.segments.reading import parse
 from chalicelib.segments.sql import compile_sql
+from local import lake_data
 from local.lake_data import NOW, Size, write_lake
 from local.lake_store import FolderFiles
 
@@ -49,6 +50,24 @@ def test_the_same_seed_makes_the_same_lake_and_another_seed_another(lake: Any, t
         folder.mkdir()
         with opened(folder, Size(SIZE.customers, seed=seed)) as other:
             assert {table: fingerprint(other, table) == fingerprint(lake, table) for table in BASE} == dict.fromkeys(BASE, same)
+
+
+def test_items_are_the_same_however_few_people_are_made_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {}
+    for block in (1000, 300):
+        monkeypatch.setattr(lake_data, "_BLOCK", block)
+        folder = tmp_path / str(block)
+        folder.mkdir()
+        manifest = write_lake(Size(customers=1000), folder)
+        made[block] = {
+            kind: duckdb.execute(f"SELECT count(*), bit_xor(hash(t)) FROM read_parquet('{folder / key}') AS t").fetchone()
+            for kind, (key,) in manifest.mirror.items()
+        }
+        assert {kind: manifest.rows[key] for kind, (key,) in manifest.mirror.items()} == {
+            kind: rows for kind, (rows, _) in made[block].items()
+        }
+        assert {path.suffix for path in folder.rglob("*") if path.is_file()} == {".parquet", ".json"}
+    assert made[1000] == made[300] and len(made[300]) == 8
 
 
 @pytest.mark.parametrize("table", BASE)
