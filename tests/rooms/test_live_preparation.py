@@ -20,8 +20,10 @@ from chalicelib.segments.live import LiveSegments, Watched
 from chalicelib.segments.membership import Standing
 from chalicelib.segments.model import LiveState
 from tests.builders import HANAKO, MAIN, Stage
+from tests.rooms.crashes import every_intrusion
 from tests.rooms.journey import drain
-from tests.rooms.test_live_segments import VIP, go_live, listen, live, short, standing
+from tests.rooms.memory import crashes, people
+from tests.rooms.test_live_segments import VIP, go_live, listen, live, short, standing, tag, untag
 
 Act = Callable[[Stage, Cid], list[Any]]
 _MADE_OF = ("segments", "candidates", "accounts", "people", "database", "clock")
@@ -118,3 +120,55 @@ def test_who_was_told_of_by_somebody_deaf_to_the_new_condition_is_not_told_of_ag
     enqueue(steps, stage.world)
     drain(stage)
     assert short(told) == [("in", cid)] and standing(stage, cid) is Standing.IN
+
+
+def test_the_preparation_may_die_anywhere(memory: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    people(memory, *range(1, 6))
+    told = listen(memory, monkeypatch)
+    go_live(memory)
+    for cid in (1, 2, 3):
+        memory.world.tags.add(Cid(cid), "tag_vip", "before")
+    waiting = list(memory.work.messages)
+    # What is live stands in a table that the deaths do not take back: the preparation begins anew each time.
+    for number in crashes(memory, lambda: drain(memory)):
+        drain(memory)
+        assert [standing(memory, Cid(cid)) for cid in range(1, 6)] == [Standing.IN] * 3 + [None] * 2, f"death at step {number}"
+        memory.world.live_segments.end("seg_vip")
+        memory.world.live_segments.start("seg_vip")
+        state = memory.world.live_segments.state("seg_vip")
+        assert state is not None
+        body = waiting[0][0].replace('"generation": 1', f'"generation": {state.generation}')
+        memory.work.messages[:] = [(body, waiting[0][1])]
+    assert told == []
+
+
+def test_a_fact_during_the_preparation_is_neither_lost_nor_told_twice(stage: Stage, told: list[Fact]) -> None:
+    """Whoever breaks into the preparation at any moment: at its end everybody's note is true, and he is told of from then on."""
+    stage.world.tags.create("VIP", tag_id="tag_vip")
+    comes, goes = stage.customer("M1"), stage.customer("M2")
+
+    def scene(number: int) -> Callable[[], Any]:
+        stage.world.live_segments.end("seg_vip") if number else None
+        untag(stage, comes, f"undo {number}")
+        tag(stage, goes, f"undo {number}")
+        go_live(stage)
+        told.clear()
+        return lambda: drain(stage)
+
+    def intruder(number: int) -> Callable[[], Any]:
+        def both() -> None:
+            stage.clock.advance(seconds=1)
+            tag(stage, comes, f"in {number}")
+            untag(stage, goes, f"out {number}")
+
+        return both
+
+    for number, _, _ in every_intrusion(scene, intruder):
+        assert standing(stage, comes) is Standing.IN, number
+        assert standing(stage, goes) in (Standing.OUT, None), number
+        assert len({fact.fact_id for fact in told}) == len(told) <= 2, number
+        told.clear()
+        tag(stage, comes, f"once more {number}")
+        untag(stage, comes, f"later {number}")
+        tag(stage, goes, f"later {number}")
+        assert short(told) == [("out", comes), ("in", goes)], number
