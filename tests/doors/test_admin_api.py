@@ -187,7 +187,7 @@ ORDER = {"order_no": "O1", "member_no": "M1", "ordered_at": "2026-11-30T10:00:00
             {"products": [""]}, {"products": ["x" * 101]}, {"member_no": "x" * 5000}, {"member_no": "a/b"},
         )],
         *[("/customers", {"member_no": "M1", "attributes": wrong}) for wrong in (
-            {"a": 1e200}, {"a": 10**50}, {"": 1}, {"a": "x" * 501}, {"a": None}, {"a": []}, {"k" * 101: 1},
+            {"a": 1e200}, {"a": 10**50}, {"": 1}, {"a": "x" * 501}, {"a": {}}, {"a": []}, {"k" * 101: 1},
         )],
         ("/customers", {"member_no": "M1", "name": "x" * 400_000}),
         ("/tags", {"name": "x" * 3000}),
@@ -202,6 +202,15 @@ def test_what_no_room_could_keep_is_refused_at_the_door(stage: Stage, knock: Kno
     assert answer.status_code == 422, answer.body
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert stage.world.orders.of(Cid(1)) == []
+
+
+def test_an_attribute_is_written_beside_the_others_and_a_null_takes_it_away(stage: Stage, knock: Knock) -> None:
+    def attributes(method: str, path: str, **given: Any) -> Any:
+        return knock.api(method, path, given).json_body["attributes"]
+
+    path = f"/customers/{customer_id(stage.customer('M1', attributes={'rank': 'gold'}))}"
+    assert attributes("POST", "/customers", member_no="M1", attributes={"points": 5}) == {"rank": "gold", "points": 5}
+    assert attributes("PATCH", path, attributes={"rank": None}) == {"points": 5}
 
 
 @EVERY
