@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.clock import Clock, from_text, to_text
 from chalicelib.kernel.each import Mapper, in_turn
@@ -26,11 +26,13 @@ from chalicelib.lake.folding import Folding
 from chalicelib.lake.model import LAKE
 from chalicelib.lake.parts import Parts, listed
 from chalicelib.people.model import line_identity, member_identity, person_key
-from chalicelib.people.service import People
 from chalicelib.ports.database import Database, Item, Statement
 from chalicelib.ports.files import Files
 from chalicelib.ports.secrets import Secrets
 from chalicelib.settings import settings
+
+if TYPE_CHECKING:
+    from chalicelib.people.service import People
 
 _RECEIPT, _PRINT, _DUE = "ERASED", "ERASED#", "ERASING"
 _SIGNING_SECRET = "signing"
