@@ -71,13 +71,14 @@ def test_attributes_are_written_one_by_one_and_a_none_takes_one_away(stage: Stag
     assert customers.get(bare).profile.attributes == {"a": 1}
 
 
-def test_whoever_comes_in_between_loses_no_attribute(stage: Stage) -> None:
+@pytest.mark.parametrize("before", [{}, {"attributes": {"old": 1}}])
+def test_whoever_comes_in_between_loses_no_attribute(stage: Stage, before: dict[str, Any]) -> None:
     """An import, the API and a scenario at one person at once, at every call."""
     cids: dict[int, Cid] = {}
     customers = stage.world.customers
 
     def scene(number: int) -> Callable[[], Any]:
-        cids[number] = stage.customer(f"M{number}", **({"attributes": {"old": 1}} if number % 2 else {}))
+        cids[number] = stage.customer(f"M{number}", **before)
         return lambda: customers.save({"member_no": f"M{number}", "attributes": {"mine": 1}})
 
     def intruder(number: int) -> Callable[[], Any]:
@@ -88,7 +89,7 @@ def test_whoever_comes_in_between_loses_no_attribute(stage: Stage) -> None:
         return act
 
     for number, _, _ in every_intrusion(scene, intruder):
-        expected = {"mine": 1, "theirs": 2, "score": 3, **({"old": 1} if number % 2 else {})}
+        expected = {"mine": 1, "theirs": 2, "score": 3, **before.get("attributes", {})}
         assert customers.get(cids[number]).profile.attributes == expected
 
 
