@@ -30,8 +30,9 @@ from chalicelib.segments.sql import compile_sql
 
 WAIT_SECONDS = 10  # between two looks at whether the lake has come so far
 PARTS = 4  # the fewest
-# People of a part. A step that ends half-way comes again and begins its part anew, so a part takes a tenth of what a step may
-# last (300 s): six seconds where the profile is enough, two minutes where everybody's history is read (docs/operations.md).
+# People of a part. A step that ends half-way comes again and begins its part anew, so a part must end well within the 300 seconds
+# that a step may last: about ten where profiles are enough (133 µs of CPU a person, `python -m local.bench delivery`, besides
+# waiting), two minutes where three queries each read everybody's history (reckoned, not measured).
 A_PART = 20_000
 _PAGE = 5_000  # numbers in an answer: 40 KB of JSON
 _BATCH = 100
