@@ -347,7 +347,8 @@ class Folding:
             columns, keys = columns_of(kind), self.mirror.get(kind, [])
             stays = f"{young} OR (NOT gone AND {_expired(since)})" if "expires_at" in columns else young
             before = (
-                f"SELECT * REPLACE (CASE WHEN {young} THEN v ELSE '' END AS v) FROM {parts.source(keys, columns)} WHERE {stays}"
+                f"SELECT * REPLACE (CASE WHEN {young} THEN v ELSE '' END AS v) FROM "
+                f"(SELECT * FROM {parts.source(keys, columns)} {_latest(kind)}) WHERE {stays}"
             )
             rows = f"SELECT * FROM {parts.source(scanned.get(kind, []), columns)} UNION ALL BY NAME {before}"
             self.mirror[kind] = parts.write(f"SELECT * FROM ({rows}) {self._known(kind)} {_latest(kind)}", f"{MIRROR_FILES}{kind}")

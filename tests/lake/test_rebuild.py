@@ -111,6 +111,29 @@ def test_a_deletion_that_its_stream_has_lost_is_healed(kind: str, tmp_path: Path
     assert read_lake(store, tmp_path / "read") == tables_of(life.items)
 
 
+def test_what_was_deleted_before_it_expired_does_not_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its former version stands in the large file of the mirror as long as the deletion in the small one."""
+    monkeypatch.setattr(rebuilds, "PARTS", 1)
+    life, store = Life(1), FakeFiles()
+    day = START.replace(tzinfo=None)
+    bought = [
+        {"cid": 1, "order_no": f"n{number}", "at_instant": day, "amount_yen": 10, "expires_at": day - timedelta(days=number)}
+        for number in range(8)
+    ]
+    told = {"v": f"{1:040}", "at": day - timedelta(days=400), "gone": False}
+    put_deltas(store, tmp_path, [("purchase", {**row, **told}) for row in bought])
+    fold(store, tmp_path / "work", life.now)
+    deleted = {"v": f"{2:040}", "at": day - timedelta(days=300), "gone": True}
+    put_deltas(store, tmp_path, [("purchase", {"cid": 1, "order_no": "n3", **deleted})])
+    fold(store, tmp_path / "work", life.now)
+    left = {("purchase", (1, row["order_no"])): row for row in bought if row["order_no"] != "n3"}
+    assert read_lake(store, tmp_path / "read") == tables_of(left)
+    rebuild = Scanned(store, tmp_path / "work", life, steps=0)
+    rebuild.order(life.now)
+    rebuild.work(life.now, lambda: True)
+    assert read_lake(store, tmp_path / "read") == tables_of(left)
+
+
 def test_from_nothing_out_of_the_real_tables(tables: str, tmp_path: Path) -> None:
     stage = make_stage()
     cid = stage.customer("m1", name="花子", prefecture="北海道", city="札幌市", gender="female")
