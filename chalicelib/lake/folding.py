@@ -350,7 +350,13 @@ class Folding:
                 f"SELECT * REPLACE (CASE WHEN {young} THEN v ELSE '' END AS v) FROM "
                 f"(SELECT * FROM {parts.source(keys, columns)} {_latest(kind)}) WHERE {stays}"
             )
-            rows = f"SELECT * FROM {parts.source(scanned.get(kind, []), columns)} UNION ALL BY NAME {before}"
+            read = parts.source(scanned.get(kind, []), columns)
+            if kind == "recipient":  # its item does not say when the message left; what the stream told of it stands
+                read = (
+                    f"(SELECT s.* REPLACE (coalesce(m.at_instant, s.at_instant) AS at_instant) FROM {read} AS s "
+                    f"LEFT JOIN ({self._all_of(kind)}) AS m USING (campaign, cid))"
+                )
+            rows = f"SELECT * FROM {read} UNION ALL BY NAME {before}"
             self.mirror[kind] = parts.write(f"SELECT * FROM ({rows}) {self._known(kind)} {_latest(kind)}", f"{MIRROR_FILES}{kind}")
         self._read("event", scanned.get("event", []))
         self._merge(everybody=True)

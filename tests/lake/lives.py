@@ -115,7 +115,9 @@ class Life:
                     "sent": pick((None, [{"node": "n1", "at": stamp}])),
                     "reactions": pick((None, [{"node": "n1", "link": "l1", "evidence": "B", "at": stamp}])),
                 })  # fmt: skip
-        return {"campaign": pick(("c1", "c2")), "cid": cid, "at_instant": self._instant()}
+        # A message leaves once; only the stream's first word says when.
+        campaign = pick((9, 10))
+        return {"campaign": f"c{campaign}", "cid": cid, "at_instant": datetime(2026, campaign, cid, 14, 59, 59)}
 
 
 def _clean(row: Row) -> Row:

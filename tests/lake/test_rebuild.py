@@ -134,6 +134,24 @@ def test_what_was_deleted_before_it_expired_does_not_come_back(tmp_path: Path, m
     assert read_lake(store, tmp_path / "read") == tables_of(left)
 
 
+def test_when_a_campaign_reached_somebody_stays_as_its_stream_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables do not say: what is read from them counts as sent when the reading began, where nothing else is known."""
+    monkeypatch.setattr(rebuilds, "PARTS", 1)
+    life, store = Life(1), FakeFiles()
+    sent = START.replace(tzinfo=None) - timedelta(days=30)
+    rows = [{"campaign": "c", "cid": cid, "at_instant": sent} for cid in (1, 2)]
+    put_deltas(store, tmp_path, [("recipient", {**rows[0], "v": f"{1:040}", "at": sent, "gone": False})])
+    fold(store, tmp_path / "work", life.now)
+    read = START.replace(tzinfo=None)
+    life.items = {("recipient", ("c", row["cid"])): {**row, "at_instant": read} for row in rows}
+    rebuild = Scanned(store, tmp_path / "work", life, steps=0)
+    for _ in range(2):
+        life.now += timedelta(minutes=5)
+        rebuild.order(life.now)
+        rebuild.work(life.now, lambda: True)
+    assert {row[3:] for row in read_lake(store, tmp_path / "read")["received"]} == {(1, sent), (2, read)}
+
+
 def test_from_nothing_out_of_the_real_tables(tables: str, tmp_path: Path) -> None:
     stage = make_stage()
     cid = stage.customer("m1", name="花子", prefecture="北海道", city="札幌市", gender="female")
