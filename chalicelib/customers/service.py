@@ -175,6 +175,10 @@ class Customers:
         if word and (kept is None or kept.at < word.at):
             table.set_consent(self._database, new, channel, opted_out=word.is_opted_out, at=word.at, source=word.source)
 
+    def refuse_again(self, cid: Cid, channel: DeliveryChannel, at: str, source: str) -> None:
+        """Let a person's refusal of before stand again, in the place of whatever was written over it."""
+        table.set_consent(self._database, cid, channel, opted_out=True, at=at, source=source)
+
     def suppress(self, channel: DeliveryChannel, address: str, reason: str) -> None:
         """Never send to this address again: it bounced or its owner complained."""
         table.suppress(channel, address, reason, to_text(self._clock.now()))

@@ -52,7 +52,7 @@ class Merge:
     """That `gone` has become part of `kept`, and what `kept` got by it: what an undoing takes back.
 
     numbers: all that `gone` had. filled: profile fields; attributes; tags; accounts: which friend (his LINE user id) of which
-    LINE account came along.
+    LINE account came along; empty where that was not noted. refusals: what `kept` had refused before, when and where by channel.
     """
 
     kept: Cid
@@ -65,6 +65,7 @@ class Merge:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     accounts: Mapping[str, str] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,7 @@ class Duplicates:
         if theirs and his and not consent.strip():
             raise InvalidError("merge.consent_missing")
         filled, attributes = lacking(customers[kept], customers[gone])
+        said = customers[kept].consents
         merge = Merge(
             kept, gone, to_text(self._clock.now()), by, consent,
             numbers=(gone, *self._people.aliases(gone)),
@@ -185,11 +186,12 @@ class Duplicates:
             attributes=attributes,
             tags=tuple(sorted(self._tags.of(gone) - self._tags.of(kept))),
             accounts={friend.account: friend.line_user_id for friend in theirs},
+            refusals={str(channel): f"{word.at} {word.source}" for channel, word in said.items() if word.is_opted_out},
         )  # fmt: skip
         # Each by itself, the hint first: who is erased before he is part of anybody leaves nothing at the other.
         self._database.put_many(settings().core_table, [_hint(merge)])
-        self._database.put_many(settings().core_table, [_item(merge)])
-        return merge
+        self._database.execute([Statement.insert(settings().core_table, _item(merge))])
+        return self._merge_of(kept, gone) or merge  # of two at once the first decides: the other may have seen half of it done
 
     def _friends_of(self, cid: Cid) -> list[Friend]:
         found = (self._friends.of(cid, account.key) for account in self._accounts.everyone())
@@ -210,7 +212,8 @@ class Duplicates:
 
     def _carry_friend(self, merge: Merge, account: str, old: Cid, new: Cid) -> bool:
         """Move the friend that this merge is about, wherever an earlier try has left him; False when he is elsewhere by now."""
-        friend = self._friends.find(AccountKey(account), LineUserId(merge.accounts[account]))
+        key, user_id = AccountKey(account), merge.accounts[account]
+        friend = self._friends.find(key, LineUserId(user_id)) if user_id else self._friends.of(old, key)
         if friend is None or friend.cid not in (old, new):
             return False
         self._friends.move(replace(friend, cid=old), new)
@@ -246,6 +249,9 @@ class Duplicates:
             # A refusal counts for both, for nobody knows who spoke; an agreement for the one whose number it was given to.
             if word.is_opted_out and word.at > merge.at:
                 self._customers.carry_consent(kept, gone, channel)
+            refused = merge.refusals.get(channel)
+            if refused and not word.is_opted_out and word.at <= merge.at:  # the agreement of the one who went stood in its place
+                self._customers.refuse_again(kept, channel, *refused.split(" ", 1))
         self._take_back(customer, merge)
         for tag_id in merge.tags:
             self._tags.remove(kept, tag_id, f"un{_by(merge)}")
@@ -262,7 +268,7 @@ class Duplicates:
         """Say whether a friend has proven since the merge that he is the one who was kept (identity_links)."""
         key = (person_key(merge.kept), f"LINK#{account}")
         link = self._database.get_many(settings().core_table, [key]).get(key)
-        return link is not None and link["line_user_id"] == merge.accounts[account] and link["linked_at"] > merge.at
+        return link is not None and merge.accounts[account] in ("", link["line_user_id"]) and link["linked_at"] > merge.at
 
     def _part(self, merge: Merge) -> None:
         """Take the marks back, the one of `gone` last: his former numbers are his again, but for those that have left since."""
@@ -311,5 +317,7 @@ def _hint(merge: Merge) -> Item:
 
 def _merge(item: Mapping[str, Any]) -> Merge:
     values: Iterable[str] = Merge.__dataclass_fields__
-    made = Merge(**{name: item[name] for name in values})
-    return replace(made, numbers=tuple(made.numbers), tags=tuple(made.tags))
+    made = Merge(**{name: item[name] for name in values if name in item})
+    # Former merges have noted the accounts alone.
+    accounts = made.accounts if isinstance(made.accounts, Mapping) else dict.fromkeys(made.accounts, "")
+    return replace(made, numbers=tuple(made.numbers), tags=tuple(made.tags), accounts=accounts)

@@ -226,6 +226,57 @@ def test_an_undoing_gives_nobody_the_agreement_of_another(stage: Stage, house: D
     assert not customers.get(kept).has_opted_out(DeliveryChannel.EMAIL)
 
 
+def test_an_undoing_gives_back_the_refusal_that_the_others_agreement_stood_for(
+    stage: Stage, house: Duplicates, two: tuple[Cid, Cid]
+) -> None:
+    kept, gone = two
+    customers = stage.world.customers
+    for channel in (DeliveryChannel.EMAIL, DeliveryChannel.POSTAL):
+        customers.set_consent(kept, channel, opted_out=True, source="at the till")
+    before = customers.get(kept).consents
+    stage.clock.advance(days=1)
+    for channel in (DeliveryChannel.EMAIL, DeliveryChannel.POSTAL):
+        customers.set_consent(gone, channel, opted_out=False, source="the other's")
+    merge(stage, kept, gone)
+    assert not customers.get(kept).has_opted_out(DeliveryChannel.EMAIL)
+    stage.clock.advance(days=1)
+    customers.set_consent(kept, DeliveryChannel.POSTAL, opted_out=False, source="since then")
+    house.undo(kept, gone)
+    after = customers.get(kept)
+    assert after.consents[DeliveryChannel.EMAIL] == before[DeliveryChannel.EMAIL]
+    assert not after.has_opted_out(DeliveryChannel.POSTAL)
+
+
+def test_a_merge_of_before_this_version_is_undone(stage: Stage, house: Duplicates, two: tuple[Cid, Cid]) -> None:
+    kept, gone = two
+    merge(stage, kept, gone)
+    (item,) = stage.world.database.query(settings().core_table, f"C#{kept}", prefix="MRG#")
+    former = {name: value for name, value in item.items() if name != "refusals"} | {"accounts": ["main"]}
+    stage.world.database.put_many(settings().core_table, [former])
+    merge(stage, kept, gone)
+    assert list(house.merges(kept)[0].accounts) == ["main"]
+    assert house.undo(kept, gone) == Parted(("main",), ())
+    assert stage.world.friends.get(MAIN, HANAKO).cid == gone
+
+
+def test_of_two_who_ask_for_one_merge_at_once_the_first_says_what_comes_along(
+    stage: Stage, house: Duplicates, two: tuple[Cid, Cid], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = two
+    before, aliases = state(stage, kept, gone), stage.world.people.aliases
+
+    def slow(cid: Cid) -> list[Cid]:
+        monkeypatch.undo()
+        house.merge(kept, gone, "enk_2")
+        return aliases(cid)
+
+    monkeypatch.setattr(stage.world.people, "aliases", slow)
+    merge(stage, kept, gone)
+    assert [noted.by for noted in house.merges(kept)] == ["enk_2"]
+    house.undo(kept, gone)
+    assert [one[:-1] for one in state(stage, kept, gone)] == [one[:-1] for one in before]
+
+
 class DiedError(Exception):
     """The process is gone."""
 
@@ -375,7 +426,7 @@ def test_an_erasure_after_a_merge_that_died_on_the_way_leaves_nothing_of_him(
 ) -> None:
     world, whole = stage.world, set[bool]()
     # Where it dies: at the first or second write of its decision, at each mark, before it takes his profile, with all but the last done.
-    deaths = [(world.database, "put_many", 1), (world.database, "put_many", 2), (table, "mark_merged", 1), (table, "mark_merged", 2),
+    deaths = [(world.database, "put_many", 1), (world.database, "execute", 2), (table, "mark_merged", 1), (table, "mark_merged", 2),
               (table, "aliases", 1), (world.customers, "change", 1), (world.orders, "recount", 1)]  # fmt: skip
     for number, ((place, name, nth), asks_kept) in enumerate(product(deaths, (True, False))):
         kept = stage.customer(f"K{number}", name="縁太郎")
