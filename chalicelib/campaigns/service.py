@@ -287,7 +287,7 @@ class Campaigns:
     def _stands_still(self, campaign: Campaign, now: datetime) -> list[Step]:
         """Return the step that goes on with an audience of which no part was written down for long: its last one once more."""
         notes = table.notes(self._database, campaign.campaign_id, "AUDIENCE#")
-        if any(now - from_text(note["at"]) <= _LATE_WORK for note in notes):
+        if any(now - from_text(note["at"]) <= _LATE_WORK for note in notes if "at" in note):  # former ones do not say when
             return []
         return [{"op": "campaign_freeze", "campaign_id": campaign.campaign_id, "part": max(len(notes) - 1, 0)}]
 

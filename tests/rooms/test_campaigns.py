@@ -475,6 +475,9 @@ def test_an_audience_is_gone_on_with_where_it_stands_and_only_when_it_stands_sti
         assert stage.world.campaigns.overdue() == []
     runner.until(NOON + timedelta(hours=7))
     assert stage.world.campaigns.overdue() == [{"op": "campaign_freeze", "campaign_id": made, "part": 2}]
+    former = {"pk": f"CMP#{made}", "sk": "AUDIENCE#0", "count": 3}  # as it was noted before it was noted when
+    stage.world.database.put_many(settings().engine_table, [former])
+    assert stage.world.campaigns.overdue() == [{"op": "campaign_freeze", "campaign_id": made, "part": 2}]
     stage.world.campaigns.freeze(made, 3)
     stage.work.messages.clear()
     enqueue(stage.world.campaigns.overdue(), stage.world)
