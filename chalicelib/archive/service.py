@@ -260,7 +260,10 @@ class Archives:
         found = self._files.get_tagged(_LOCK)
         if found is None:
             raise TemporaryError("the lock of imports was given back at this moment")
-        other = msgspec.json.decode(found[0], type=_Lock)
+        try:
+            other = msgspec.json.decode(found[0], type=_Lock)
+        except msgspec.DecodeError as former:  # its id alone: nobody knows of which archive that import was
+            raise ConflictError("archive.not_fresh") from former
         if other.archive_id == mine.archive_id:
             return other
         if not self._has_failed(other.archive_id):

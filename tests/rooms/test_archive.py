@@ -271,6 +271,15 @@ def test_an_import_that_gave_up_is_gone_on_with(stage: Stage) -> None:
     assert everything(stage) == before
 
 
+def test_the_lock_of_an_import_of_before_this_version_is_no_reason_to_fail_without_end(stage: Stage) -> None:
+    stage.customer("M1")
+    content = export(stage)
+    wipe(stage)
+    stage.files.kept["archives/import.lock"] = b"arc_01HZZZZZZZZZZZZZZZZZZZZZZZ"
+    standing = take_in(stage, content)
+    assert (standing.state, standing.outcome and standing.outcome.problem) == (ArchiveState.FAILED, "archive.not_fresh")
+
+
 def test_two_cannot_be_taken_in_at_once(stage: Stage, archives: Archives) -> None:
     stage.customer("M1")
     content = export(stage)
