@@ -122,8 +122,9 @@ class Erasures:
 
     def under_way(self, cids: Iterable[Cid]) -> bool:
         """Say whether one of these numbers is being erased at this moment."""
-        running = (self._kept(receipt_id) for receipt_id in self.due())
-        return not {cid for receipt in running if receipt for cid in receipt.cids}.isdisjoint(cids)
+        keys = [(_RECEIPT, receipt_id) for receipt_id in self.due()]
+        running = self._database.get_many(settings().config_table, keys).values()
+        return not {int(cid) for item in running for cid in item["cids"]}.isdisjoint(cids)
 
     def lift(self, receipt_id: str, by: str) -> None:
         """Let the person of a receipt be entered again, for it is his own wish; the receipt stays. Harmless when repeated.

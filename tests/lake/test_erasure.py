@@ -245,3 +245,13 @@ def test_a_death_anywhere_is_healed_by_the_next_look(stage: Stage, tmp_path: Pat
         left = [repr(item) for table in all_tables() for item in database(inside).items(table).values()]
         assert [(number, trace, text) for trace in TRACES for text in left if trace in text] == []
         inside.clock.set(began)
+
+
+def test_whether_somebody_is_being_erased_is_asked_once_however_many_are(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    cids = [stage.customer(f"M{number}") for number in range(6)]
+    for cid in cids[1:]:
+        stage.world.erasures.order(cid, "本人の申し出", "key_1")
+    asked, read = [], stage.world.database.get_many
+    monkeypatch.setattr(stage.world.database, "get_many", lambda table, keys: asked.append(table) or read(table, keys))
+    assert not stage.world.erasures.under_way(cids[:1]) and stage.world.erasures.under_way(cids[:2])
+    assert len(asked) == 2
