@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from chalicelib.kernel.clock import from_text, to_text
-from chalicelib.kernel.errors import InvalidError
+from chalicelib.kernel.errors import InvalidError, TemporaryError
 from chalicelib.kernel.ids import AccountKey, Cid
 from chalicelib.lake.audiences import AUDIENCES
 from chalicelib.line_accounts.service import LineAccounts
@@ -94,7 +94,7 @@ class Candidates:
         decided, tag = self._decided(wanted.audience_id)
         if decided is None:
             # Decided once: a company may become large, or the lake come, while its parts are looked through.
-            if self._asking.prefers_the_lake():
+            if self._prefers_the_lake():
                 self._marks.ask(now)
                 self._decide(wanted.audience_id, {"asked_at": to_text(now)}, "")
                 return None
@@ -104,11 +104,20 @@ class Candidates:
             decided = self._decide(wanted.audience_id, decided | more, tag) if more else decided
         return Plan(wanted.audience_id, decided["parts"], decided["from_lake"]) if "parts" in decided else None
 
+    def _prefers_the_lake(self) -> bool:
+        try:
+            return self._asking.prefers_the_lake()
+        except TemporaryError:
+            return True  # it is waited for, and not longer than for one that is late
+
     def _waited(self, wanted: Wanted, decided: Mapping[str, str], now: datetime) -> dict[str, Any]:
         """Return what is to be decided besides, now that it was waited for the lake."""
         asked_at = from_text(decided["asked_at"])
         is_there = self._marks.reached(asked_at)
-        found = self._make(wanted) if is_there else None
+        try:
+            found = self._make(wanted) if is_there else None
+        except TemporaryError:
+            found, is_there = None, False
         if found is not None:
             return {"parts": _parts(found), "from_lake": True}
         if is_there or now - asked_at > _PATIENCE:

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.customers.model import DeliveryChannel
 from chalicelib.entrypoints import workers
 from chalicelib.entrypoints.steps import enqueue
+from chalicelib.kernel.errors import TemporaryError
 from chalicelib.kernel.ids import Cid, LineUserId
 from chalicelib.lake.reader import Lake
 from chalicelib.scenarios.roster import Roster
@@ -99,6 +100,22 @@ def test_a_condition_that_the_lake_cannot_answer_in_time_is_answered_by_the_tabl
     questions._answers = {**questions._answers, "audience": lambda lake, _: _endless(lake)}
     assert candidates.plan(wanted(stage), now) is None
     plan = candidates.plan(wanted(stage), now + timedelta(seconds=1))
+    assert plan == Plan("cmp_1", PARTS, from_lake=False)
+    assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
+
+
+@pytest.mark.parametrize("fails", ["counts", "audience"])
+def test_a_lake_that_cannot_be_asked_holds_no_send_up(stage: Stage, marks: FakeMarks, fails: str) -> None:
+    candidates, now, questions = stage.world.candidates, stage.clock.now(), stage.world.questions
+
+    def breaks(_lake: Lake, _question: Any) -> dict[str, Any]:
+        raise TemporaryError("the lake could not be asked")
+
+    questions._answers = {**questions._answers, fails: breaks}
+    marks.come = fails == "audience"
+    for seconds in (0, 10, 599):
+        assert candidates.plan(wanted(stage), now + timedelta(seconds=seconds)) is None
+    plan = candidates.plan(wanted(stage), now + timedelta(minutes=11))
     assert plan == Plan("cmp_1", PARTS, from_lake=False)
     assert found(candidates, plan, wanted(stage)) == list(range(1, 10))
 
