@@ -93,16 +93,19 @@ class Erasures:
                 receipt = Receipt(_receipt_id(cids[0]), self._clock.now(), reason, by, cids, prints)
                 self._keep(receipt)
         if receipt.done_at is None:
-            marks = [{"pk": f"{_PRINT}{one}", "sk": "#", "receipt": receipt.receipt_id} for one in receipt.prints]
-            self._database.put_many(settings().config_table, [*marks, {"pk": _DUE, "sk": receipt.receipt_id}])
+            self._mark(receipt)
         return receipt
+
+    def _mark(self, receipt: Receipt) -> None:
+        marks = [{"pk": f"{_PRINT}{one}", "sk": "#", "receipt": receipt.receipt_id} for one in receipt.prints]
+        self._database.put_many(settings().config_table, [*marks, {"pk": _DUE, "sk": receipt.receipt_id}])
 
     def carry_out(self, receipt_id: str) -> Receipt:
         """Erase the person of a receipt, the same when repeated; it is done when nobody can be on his way with him any more.
 
         His ways through scenarios are for the caller to end first (ScenarioPeople.erase). Raises NotFoundError(`erasure.unknown`).
         """
-        receipt = self.receipt(receipt_id)
+        receipt = self._with_late(self.receipt(receipt_id))
         hide(self._files, receipt.cids)
         self._drop_pointers(receipt.cids)
         # The items of the living number last, for its profile leads to the others.
@@ -114,6 +117,19 @@ class Erasures:
             receipt = replace(receipt, done_at=now)
             self._keep(receipt)
             self._drop([(settings().config_table, _DUE, receipt_id)])
+        return receipt
+
+    def _with_late(self, receipt: Receipt) -> Receipt:
+        """Return a receipt with the numbers that have become his since it was ordered: he was just being linked."""
+        numbers = receipt.cids
+        near = {other for number in numbers for other in (*self._joining(number), *self._people.aliases(number))} - {*numbers}
+        late = sorted(number for number, end in self._people.living(near).items() if end in numbers)
+        if not late or receipt.done_at:
+            return receipt
+        prints = {*receipt.prints, *(self._print(one) for one in self._identities([*numbers, *late]))}
+        receipt = replace(receipt, cids=(*numbers, *late), prints=tuple(sorted(prints)))
+        self._mark(receipt)
+        self._keep(receipt)  # last: whoever dies before it finds them by the same look again
         return receipt
 
     def due(self) -> list[str]:

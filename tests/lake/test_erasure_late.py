@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -11,6 +13,7 @@ from chalicelib.customers.model import DeliveryChannel
 from chalicelib.entrypoints import feedback, webhook_worker, workers
 from chalicelib.entrypoints.admin_api.events import EventBody, take_events
 from chalicelib.entrypoints.steps import enqueue
+from chalicelib.identity_links import table
 from chalicelib.imports.model import ImportKind
 from chalicelib.kernel.clock import to_text
 from chalicelib.kernel.ids import Cid
@@ -129,3 +132,30 @@ def test_what_he_does_after_it_makes_him_somebody_new_but_a_block_does_not(stage
     line(stage, event(stage, "unfollow", 3))
     anew = stage.world.friends.get(MAIN, HANAKO)
     assert anew.cid not in member and not anew.is_reachable
+
+
+@pytest.mark.parametrize("when", ["put_link", "mark_merged"])
+def test_who_was_just_being_linked_with_him_goes_too(stage: Stage, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    stage.clock.set(NOON)
+    world, cid, friend = stage.world, stage.customer("M1", name="山田花子"), stage.friend()
+    line(stage, event(stage, "message", message={"id": "1", "type": "text", "text": "満足です"}))
+    nonce = unquote(world.identity_links.request("main", "M1", "token-of-LINE").rpartition("nonce=")[2])
+    place = {"put_link": table, "mark_merged": world.people}[when]
+    real = getattr(place, when)
+
+    def meanwhile(*given: Any) -> Any:
+        monkeypatch.undo()
+        erase(stage, cid)
+        return real(*given)
+
+    monkeypatch.setattr(place, when, meanwhile)
+    line(stage, event(stage, "accountLink", 2, link={"result": "ok", "nonce": nonce}))
+    for _ in range(2):
+        stage.clock.advance(hours=1)
+        workers.tick({"kind": "reconcile"}, world)
+        while stage.work.messages:
+            enqueue(workers.do(json.loads(stage.work.messages.pop(0)[0]), world), world)
+    assert [item for item in left(stage, cid, friend) if "'NON#" not in item] == []  # a used nonce: a number, for a day
+    (receipt,) = world.erasures.page(None, 10).items
+    assert receipt.cids == (cid, friend)
+    assert world.erasures.erased([line_identity(MAIN, HANAKO)]) == {line_identity(MAIN, HANAKO): receipt.receipt_id}
