@@ -139,7 +139,7 @@ class Sheet:
     @property
     def print(self) -> str:
         """Return what files of the same columns have in common."""
-        return "\x1f".join(_plain(name) for name in (*self.header, *self.codes))
+        return print_of((*self.header, *self.codes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +187,10 @@ def _sheet(read: Read, encoding: str, delimiter: str, position: int) -> Sheet:
                 break
     if not found:
         raise InvalidError("import.empty")
+    if any(record.is_broken for record in found):  # read as what it is not: its names would be no letters
+        raise InvalidError("import.encoding_unknown")
     codes = tuple(found[0].cells) if len(found) == 2 else ()
-    header = tuple(_each_once(found[-1].cells))
+    header = tuple(each_once(found[-1].cells))
     sheet = Sheet(encoding, delimiter, header, codes, found[-1].end, found[-1].next_line)
     return replace(sheet, preset=_preset(sheet))
 
@@ -197,7 +199,8 @@ def _is_codes(cells: Sequence[str]) -> bool:
     return cells[0].strip() == "登録ID" or any(_CODE.match(cell.strip()) for cell in cells)
 
 
-def _each_once(cells: Iterable[str]) -> list[str]:
+def each_once(cells: Iterable[str]) -> list[str]:
+    """Return the names of columns: the second of a name with its number behind it."""
     names: list[str] = []
     for place, cell in enumerate(cells, start=1):
         name = wanted = cell.strip() or f"列{place}"
@@ -215,6 +218,11 @@ def _preset(sheet: Sheet) -> Preset | None:
         if there == len(preset.marks) or (sheet.codes and there >= 1):
             return preset
     return None
+
+
+def print_of(names: Iterable[str]) -> str:
+    """Return what files with columns of these names have in common."""
+    return "\x1f".join(_plain(name) for name in names)
 
 
 def _plain(text: str) -> str:
@@ -341,7 +349,7 @@ def sample(read: Read, sheet: Sheet, most: int) -> list[list[str]]:
     try:
         for record in records(read, sheet.encoding, sheet.delimiter, sheet.position, sheet.line, HEAD):
             if not record.is_blank:
-                rows.append(record.cells)
+                rows.append(record.letters)
             if len(rows) == most:
                 break
     except InvalidError:

@@ -41,6 +41,11 @@ class Record:
         """Say whether it has bytes that are no letters in its file's encoding."""
         return any(not cell.isascii() and _BROKEN.search(cell) for cell in self.cells)
 
+    @property
+    def letters(self) -> list[str]:
+        """Return the cells to be shown, with U+FFFD for bytes that are no letters."""
+        return [_BROKEN.sub("\ufffd", cell) for cell in self.cells]
+
 
 def encoding_of(content: bytes, *, is_whole: bool) -> tuple[str, int]:
     """Return the encoding of a file's beginning and how many bytes of mark stand before the text.
@@ -65,6 +70,11 @@ def encoding_of(content: bytes, *, is_whole: bool) -> tuple[str, int]:
             raise
         return "cp932", 0
     return "utf-8", 0
+
+
+def mark_of(content: bytes, encoding: str) -> int:
+    """Return how many bytes of an encoding's mark stand at a file's beginning."""
+    return next((len(mark) for mark, name in _MARKS if name == encoding and content.startswith(mark)), 0)
 
 
 def _text(content: bytes, encoding: str, *, is_whole: bool) -> str:

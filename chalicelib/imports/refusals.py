@@ -37,7 +37,12 @@ def refusal_line(refusal: Refusal, columns: Columns, explain: Explain) -> str:
 
 def header_line(columns: Columns) -> str:
     """Return the first line of the file: with these columns the rows can be put right and brought in again."""
-    return error_line([*HEADER, *columns.header])
+    return error_line(errors_header(columns))
+
+
+def errors_header(columns: Columns) -> list[str]:
+    """Return the names of the columns of the file of refused rows."""
+    return [*HEADER, *columns.header]
 
 
 def error_line(row: Sequence[str]) -> str:

@@ -9,10 +9,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.imports import table
-from chalicelib.imports.columns import HEAD, Columns, Sheet, check_fields, find_columns, missing, open_sheet, sample, settle
+from chalicelib.imports.columns import (
+    HEAD,
+    Columns,
+    Sheet,
+    check_fields,
+    each_once,
+    find_columns,
+    missing,
+    open_sheet,
+    print_of,
+    sample,
+    settle,
+)
 from chalicelib.imports.model import MOST_BYTES, ImportJob, ImportKind, ImportState, Options, Tally, is_too_many
-from chalicelib.imports.records import ASCII, WINDOW, Record, encoding_beyond, encoding_of, records
-from chalicelib.imports.refusals import MARK, Explain, Refusal, bare, header_line, refusal_line
+from chalicelib.imports.records import ASCII, WINDOW, Record, encoding_beyond, encoding_of, mark_of, records
+from chalicelib.imports.refusals import MARK, Explain, Refusal, bare, errors_header, header_line, refusal_line
 from chalicelib.imports.taking import Outcome, Taker, order_number_of, rows_of
 from chalicelib.imports.values import are_data_names
 from chalicelib.kernel.clock import Clock
@@ -111,7 +123,7 @@ class Imports:
         if not self._files.size(job.file_key):
             raise InvalidError("import.no_file")
         sheet, _ = self._open(job, options)
-        settled = settle(sheet, job.kind, table.remembered(_key(job.kind, sheet)), options)
+        settled = settle(sheet, job.kind, table.remembered(_key(job.kind, sheet.print)), options)
         there = [name for name, column in settled.mapping.items() if column in sheet.header]
         absent = missing(job.kind, [*there, *settled.defaults])
         if "line_user_id" in settled.mapping and not settled.account:
@@ -199,19 +211,23 @@ class Imports:
         read = self._reader(job)
         head = read(0, 2 * HEAD)
         is_whole = len(head) < 2 * HEAD
-        encoding, mark = encoding_of(head, is_whole=is_whole)
-        whole = options.encoding or (encoding_beyond(read, len(head)) if encoding == ASCII else encoding)
+        if options.encoding:  # somebody says so: what is no letter in it is a row that is refused
+            encoding = whole = options.encoding
+            mark = mark_of(head, encoding)
+        else:
+            encoding, mark = encoding_of(head, is_whole=is_whole)
+            whole = encoding_beyond(read, len(head)) if encoding == ASCII else encoding
 
         def near(start: int, length: int) -> bytes:
             return head[start : start + length] if is_whole or start + length <= len(head) else read(start, length)
 
-        return open_sheet(near, options.encoding or encoding, mark, job.kind, options.mapping), whole
+        return open_sheet(near, encoding, mark, job.kind, options.mapping), whole
 
     def _begun(self, job: ImportJob) -> ImportJob:
         """Return a job whose file's head was read: what its columns are stands fast from here on."""
         try:
             sheet, encoding = self._open(job, job.options)
-            key = _key(job.kind, sheet)
+            key = _key(job.kind, sheet.print)
             options = settle(sheet, job.kind, table.remembered(key), job.options)
             find_columns(sheet, job.kind, options)
         except InvalidError as error:
@@ -296,10 +312,12 @@ class Imports:
         parts = [self._files.get(key) or b"" for key in self._files.list(job.errors_prefix)]
         content = MARK + header_line(columns).encode() + b"".join(parts)
         self._files.put(job.errors_key, content, "text/csv; charset=utf-8")
+        # Mended and brought in again it is to be read as its file was; the row of codes above the names is not in it.
+        table.remember(_key(job.kind, print_of(each_once(errors_header(columns)))), job.options)
 
 
-def _key(kind: ImportKind, sheet: Sheet) -> str:
-    return f"{kind}#{fingerprint(sheet.print)}"
+def _key(kind: ImportKind, columns: str) -> str:
+    return f"{kind}#{fingerprint(columns)}"
 
 
 def _line(refusal: Refusal) -> int:

@@ -103,6 +103,41 @@ def test_refused_rows_come_back_as_a_file_with_line_and_reason(stage: Stage) -> 
     assert stage.world.imports.errors_url(job) == f"https://files.test/get/{job.errors_key}"
 
 
+def test_a_file_in_another_encoding_than_was_named_is_refused(stage: Stage) -> None:
+    job, _ = run(stage, CUSTOMERS.encode("cp932"), encoding="utf-8")
+    assert job.state is ImportState.FAILED
+    assert "import.encoding_unknown" in job.problem
+    with pytest.raises(InvalidError, match="import.encoding_unknown"):
+        stage.world.imports.preview(job.import_id, {})
+
+
+def test_a_row_that_is_no_text_is_shown_with_signs_in_the_place_of_its_bytes(stage: Stage) -> None:
+    content = "会員番号,氏名\r\nM1,".encode("cp932") + b"\x81\r\nM2," + "花子\r\n".encode("cp932")
+    job, _ = run(stage, content, encoding="cp932")
+    assert stage.world.imports.preview(job.import_id, {}).rows == [["M1", "\ufffd"], ["M2", "花子"]]
+
+
+def test_refused_rows_put_right_are_read_as_their_file_was(stage: Stage) -> None:
+    content = '会員番号,メールアドレス,点,いつ\r\nM1,oops,"1,200",1/2/2026\r\n'
+    mapping = {"attribute.points": "点", "attribute.day": "いつ"}
+    types = {"attribute.points": "number", "attribute.day": "date"}
+    first, _ = run(stage, content, mapping=mapping, types=types, dates="dmy")
+    assert first.failed == 1
+    mended = stage.files.kept[first.errors_key].replace(b"oops", b"m1@shop.test")
+    assert tally(run(stage, mended)[0]) == (ImportState.DONE, 1, 1, 0, 0)
+    assert stage.world.customers.by_member_no("M1").profile.attributes == {"points": 1200, "day": "2026-02-01"}
+
+
+def test_refused_rows_of_an_export_that_we_know_keep_what_its_codes_said(stage: Stage) -> None:
+    content = "登録ID,タグ_1,友だち情報_2,友だち情報_3\r\nID,購入者,好きな花,メールアドレス\r\n7,1,薔薇,oops\r\n"
+    first, _ = run(stage, content)
+    assert (first.preset, first.failed) == ("lstep", 1)
+    run(stage, stage.files.kept[first.errors_key].replace(b"oops", b"m7@shop.test"))
+    customer = stage.world.customers.by_member_no("lstep-7")
+    assert customer.profile.attributes == {"好きな花": "薔薇"}
+    assert len(stage.world.tags.of(customer.cid)) == 1
+
+
 def test_an_import_without_refused_rows_has_no_file_of_them(stage: Stage) -> None:
     job, _ = run(stage, CUSTOMERS)
     assert stage.world.imports.errors_url(job) == ""
