@@ -1,7 +1,7 @@
 """A person as he was at an instant not long ago, as far as what is kept of him tells when it came about; pure.
 
-Tags, orders, acts, friendships and words on channels carry their time, and so does he himself; what stands in a profile, what a
-scenario brought and when he last did something do not say what they were before: those count as they are now.
+Tags, orders, acts, friendships and refusals carry their time, and so does he himself; what stands in a profile, a word by which he
+agrees, what a scenario brought and when he last did something do not say what was before: those count as they are now.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def as_of(person: Person, at: datetime) -> Person | None:
         changes["tags"] = tags
     if any(max(friend.first_seen_at, friend.state_at or friend.first_seen_at) > at for friend in friends.values()):
         changes["friends"] = {key: _friend(friend, at) for key, friend in friends.items() if friend.first_seen_at <= at}
-    later = [channel for channel, word in customer.consents.items() if from_text(word.at) > at]
+    # Who refuses had not; who agrees may have agreed before, or never said a word.
+    later = [channel for channel, word in customer.consents.items() if word.is_opted_out and from_text(word.at) > at]
     if later:
         words = {
-            channel: replace(word, is_opted_out=not word.is_opted_out) if channel in later else word
-            for channel, word in customer.consents.items()
+            channel: replace(word, is_opted_out=False) if channel in later else word for channel, word in customer.consents.items()
         }
         changes["customer"] = replace(customer, consents=words)
     if stats.last_at and stats.last_at > at:

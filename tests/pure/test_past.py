@@ -58,6 +58,13 @@ def test_who_follows_again_had_blocked_and_who_blocks_was_following() -> None:
         assert was(person).friends[MAIN].state is then
 
 
+def test_who_agrees_may_have_agreed_before_or_never_refused() -> None:
+    """He is not told of as one who came: nothing says that he had refused."""
+    words = {DeliveryChannel.EMAIL: Consent(False, to_text(AFTER), "form")}
+    person = replace(OLD, customer=replace(OLD.customer, consents=words))
+    assert as_of(person, AT) is person
+
+
 def test_words_orders_and_acts_are_those_of_then() -> None:
     words = {
         DeliveryChannel.EMAIL: Consent(True, to_text(AFTER), "x"),
