@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pynamodb.attributes import ListAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import UpdateError
 
+from chalicelib.kernel.errors import TemporaryError
 from chalicelib.kernel.ids import Cid
 from chalicelib.people.model import person_key
 from chalicelib.ports.database import Statement
 from chalicelib.settings import settings
 from chalicelib.storage import CoreItem, is_lost, saved
+
+_TRIES = 20
 
 
 class CounterItem(CoreItem):
@@ -76,13 +81,12 @@ def mark_merged(old: Cid, new: Cid) -> None:
     """Say on both profiles that `old` is now part of `new`; the same when repeated."""
     mark = MergeItem(person_key(old), "P")
     mark.update(actions=[MergeItem.merged_into.set(new)])
-    MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(sorted({*aliases(new), int(old)}))])
+    _change_aliases(new, lambda numbers: numbers | {int(old)})
 
 
 def unmark_merged(old: Cid, new: Cid) -> None:
     """Take the merge marks back."""
-    rest = sorted(set(aliases(new)) - {int(old)})
-    MergeItem(person_key(new), "P").update(actions=[MergeItem.aliases.set(rest)])
+    _change_aliases(new, lambda numbers: numbers - {int(old)})
     try:
         # Last, because it shows that there is something to take back; only its own, he may be part of somebody else by now.
         MergeItem(person_key(old), "P").update(
@@ -91,6 +95,21 @@ def unmark_merged(old: Cid, new: Cid) -> None:
     except UpdateError as error:
         if not is_lost(error):
             raise
+
+
+def _change_aliases(cid: Cid, change: Callable[[set[int]], set[int]]) -> None:
+    """Change whom a person has taken in; what others, who link or part somebody else at this moment, have written stays."""
+    for _ in range(_TRIES):
+        found = aliases(cid)
+        is_so = MergeItem.aliases == found if found else MergeItem.aliases.does_not_exist() | (MergeItem.aliases == [])
+        try:
+            MergeItem(person_key(cid), "P").update(actions=[MergeItem.aliases.set(sorted(change(set(found))))], condition=is_so)
+        except UpdateError as error:
+            if not is_lost(error):
+                raise
+        else:
+            return
+    raise TemporaryError("whom a person has taken in changed under every try")
 
 
 def aliases(cid: Cid) -> list[int]:

@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.kernel.errors import TemporaryError
-from chalicelib.people import service
+from chalicelib.kernel.ids import Cid
+from chalicelib.people import service, table
 from chalicelib.people.model import cid_of, line_identity, member_identity, person_key
 from chalicelib.people.service import People
 from tests.builders import HANAKO, MAIN, Stage
@@ -92,6 +93,26 @@ def test_merge_marks_stand_on_both_profiles_and_can_be_taken_back(stage: Stage) 
     people.unmark_merged(one, member)
     assert stage.world.customers.get(one).cid == one
     assert stage.world.customers.get(member).aliases == (two,)
+
+
+def test_of_two_who_become_part_of_one_person_at_once_neither_is_forgotten(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = stage.world.people
+    kept, *others = (stage.customer(f"M{number}") for number in range(5))
+    people.mark_merged(others[3], kept)
+    real = table.aliases
+    meanwhile = [lambda: people.mark_merged(others[1], kept), lambda: people.unmark_merged(others[3], kept)]
+
+    def slow(cid: Cid) -> list[int]:
+        found = real(cid)
+        if meanwhile:
+            meanwhile.pop()()
+        return found
+
+    monkeypatch.setattr(table, "aliases", slow)
+    people.mark_merged(others[0], kept)
+    meanwhile.append(lambda: people.mark_merged(others[2], kept))
+    people.unmark_merged(others[0], kept)
+    assert people.aliases(kept) == [others[1], others[2]]
 
 
 def test_taking_back_an_old_merge_leaves_a_newer_one(stage: Stage) -> None:
