@@ -251,7 +251,7 @@ class Archives:
         if self._files.get(begun) is None:
             if self._files.put_if(_LOCK, msgspec.json.encode(mine), _JSON, "") is None:
                 mine = self._taken_over(mine)
-            if not mine.goes_on and not all(self._is_empty(table) for table in TABLES) and self._files.get(begun) is None:
+            if not mine.goes_on and not self._is_all_empty() and self._files.get(begun) is None:
                 self._files.delete([_LOCK])
                 raise ConflictError("archive.not_fresh")
             self._files.put(begun, b"{}", _JSON)
@@ -268,9 +268,9 @@ class Archives:
             return other
         if not self._has_failed(other.archive_id):
             raise ConflictError("archive.not_fresh")
-        if other.made_at != mine.made_at:
+        mine = replace(mine, goes_on=other.made_at == mine.made_at)
+        if not mine.goes_on and not self._is_all_empty():  # an installation made anew may keep its files on S3
             raise ConflictError("archive.half_filled")
-        mine = replace(mine, goes_on=True)
         if self._files.put_if(_LOCK, msgspec.json.encode(mine), _JSON, found[1]) is None:
             raise ConflictError("archive.not_fresh")
         return mine
@@ -280,6 +280,9 @@ class Archives:
             return self.get(archive_id).state is ArchiveState.FAILED
         except NotFoundError:
             return False
+
+    def _is_all_empty(self) -> bool:
+        return all(self._is_empty(table) for table in TABLES)
 
     def _is_empty(self, table: str) -> bool:
         items = self._database.scan(self._tables[table], segment=0, segments=1)

@@ -259,6 +259,18 @@ def test_an_import_that_stopped_half_way_is_gone_on_with_by_the_same_archive_alo
     assert again.outcome and again.outcome.problem == "archive.not_fresh"
 
 
+def test_an_installation_made_anew_takes_another_archive_in_although_an_import_had_stopped_half_way(stage: Stage) -> None:
+    fill(stage)
+    content = export(stage)
+    wipe(stage)
+    archive_id, _ = stage.world.archives.order_import("enk")
+    stage.files.kept[f"archives/{archive_id}/upload.zip"] = content
+    stage.world.archives.do(until_inside(stage, archive_id)[0])
+    stage.clock.advance(hours=13)
+    wipe(stage)  # its files on S3 stay
+    assert take_in(stage, rewritten(content, lambda lines: lines, made_at="2026-12-31T00:00:00Z")).state is ArchiveState.DONE
+
+
 def test_an_import_that_gave_up_is_gone_on_with(stage: Stage) -> None:
     fill(stage)
     before, content = everything(stage), export(stage)
