@@ -44,6 +44,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "condition.no_such_day": ("条件の {path} の日付「{given}」はありません。2026-01-31 のように書いてください。", "There is no day {given} at {path}; write it like 2026-01-31."),
     "condition.of_a_run": ("条件の {path} はシナリオの中でだけ使えます。セグメントとしては保存できません。", "What stands at {path} asks about a run of a scenario and cannot be part of a saved segment."),
     "condition.segment_unknown": ("条件の {path} にあるセグメント「{segment_id}」はありません。", "The condition names the unknown segment {segment_id} at {path}."),
+    "condition.too_deep": ("条件の {path} が深すぎます（保存したセグメントの中も数えて{most}段まで）。", "The condition is too deep at {path}; the most is {most} levels, saved segments counted in."),
     "condition.too_large": ("条件が大きすぎます（{path}、{most}まで）。", "The condition is too large at {path}; the most is {most}."),
     "condition.too_slow": ("条件が複雑すぎて数えきれません。条件を減らすか、セグメントに分けてください。", "The condition is too complex to be answered in time; take parts out of it or split it."),
     "condition.unknown_key": ("条件の {path} は知らない指定です。", "The condition has an unknown key at {path}."),

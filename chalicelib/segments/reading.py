@@ -67,7 +67,9 @@ class _Reader:
 
     def read(self, tree: object, path: str, depth: int, inside: tuple[str, ...]) -> Expression:
         """Return the expression of a part. inside: the saved segments that led here."""
-        if not isinstance(tree, Mapping) or depth > _MOST_DEPTH:
+        if depth > _MOST_DEPTH:
+            raise InvalidError("condition.too_deep", path=path, most=_MOST_DEPTH)
+        if not isinstance(tree, Mapping):
             raise InvalidError("condition.malformed", path=path)
         self._parts += 1
         if self._parts > _MOST_PARTS:

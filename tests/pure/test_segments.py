@@ -97,7 +97,7 @@ def deep(levels: int) -> Any:
         # A bound that says nothing would hold for everybody who has the value: never by accident.
         ({"purchase": {"count_from": None}}, "condition.value", "$.purchase.count_from"),
         ({"field": "purchase.count", "from": None}, "condition.value", "$.from"),
-        (deep(30), "condition.malformed", "$" + ".not" * 21),
+        (deep(30), "condition.too_deep", "$" + ".not" * 21),
         ({"date": "attribute.", "in_days": 1}, "condition.field_unknown", "$.date"),
         ({"date": ["profile.birthday"], "in_days": 1}, "condition.field_unknown", "$.date"),
         ({"date": "purchase.last", "in_days": None}, "condition.value", "$.in_days"),
@@ -530,7 +530,7 @@ def test_a_saved_segment_speaks_of_people_and_not_of_a_run() -> None:
 
 def test_depth_and_size_count_through_saved_segments() -> None:
     deeper = {f"seg_{n}": {"not": {"segment": f"seg_{n + 1}"}} for n in range(15)} | {"seg_15": {"tag": "t"}}
-    with pytest.raises(InvalidError, match="condition.malformed"):
+    with pytest.raises(InvalidError, match="condition.too_deep"):
         parse({"segment": "seg_0"}, deeper.get)
     parse({"segment": "seg_6"}, deeper.get)
     wider = {f"seg_{n}": {"any": [{"segment": f"seg_{n + 1}"}] * 10} for n in range(8)} | {"seg_8": {"tag": "t"}}
