@@ -142,7 +142,8 @@ class Duplicates:
         kept, gone = merge.kept, merge.gone
         marked = self._customers.load(Cid(number) for number in merge.numbers)
         for number, one in marked.items():
-            if number == gone or one.merged_into in (gone, kept):  # others have left him since it was decided
+            # Others have left him since it was decided, or have become part of whoever took both in.
+            if one.merged_into in (gone, kept) or (number == gone and one.merged_into is None):
                 self._people.mark_merged(number, kept)
         merge = self._with_late_friends(merge)
         for account in merge.accounts:

@@ -201,6 +201,23 @@ def test_a_merge_is_undone_before_the_one_it_stands_on(stage: Stage, house: Dupl
     assert [one[:-1] for one in state(stage, kept, gone)] == [one[:-1] for one in before]
 
 
+def test_merges_that_are_told_again_after_later_ones_lead_nobody_away(stage: Stage, house: Duplicates) -> None:
+    one, two, three, four = numbers = [stage.customer(name) for name in "ABCD"]
+    follow(stage, one, HANAKO)
+    told = [(two, one), (three, two), (four, three)]
+    for kept, gone in told:
+        merge(stage, kept, gone)
+    joined = [stage.world.people.collections(numbers, ["P"])]
+    for kept, gone in [*told, *reversed(told)]:
+        merge(stage, kept, gone)
+        assert [stage.world.segments.load([cid], [MAIN])[cid].cid for cid in numbers] == [four] * 4
+    assert [stage.world.people.collections(numbers, ["P"])] == joined
+    for kept, gone in reversed(told):
+        house.undo(kept, gone)
+    assert [customer.aliases for customer in stage.world.customers.load(numbers).values()] == [()] * 4
+    assert stage.world.friends.get(MAIN, HANAKO).cid == one
+
+
 def test_a_number_that_has_left_since_does_not_come_back(stage: Stage, house: Duplicates) -> None:
     kept, gone, friend = stage.customer("A"), stage.customer("B"), stage.friend()
     stage.world.people.mark_merged(friend, gone)
