@@ -28,6 +28,7 @@ FEW = 20_000  # people that a scan walks in a few seconds; a lake is no faster t
 Source = Literal["auto", "lake", "tables"]
 _SAMPLE = 5
 _MOST_OVERLAPS = 12
+_MEASURED_AT_ONCE = 20  # segments in one question, which has fifty seconds (lake.questions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,16 @@ class Asking:
         """Keep the size of every saved segment for this JST day; return how many there are. Without a lake nothing is kept."""
         segments = [segment for segment in self._segments.all_saved() if self._is_readable(segment)]
         queries = {segment.segment_id: self._query(segment.condition, now) for segment in segments}
-        answer = self._ask({"op": "sizes", "queries": queries, "day": local_date(now).isoformat()}) if queries else None
-        if answer is None:
-            return 0
-        self._sizes.note(local_date(now), {name: Size(*size) for name, size in answer["sizes"].items()})
-        return len(queries)
+        sizes: dict[str, Size] = {}
+        rest = iter(queries.items())
+        while some := dict(islice(rest, _MEASURED_AT_ONCE)):
+            answer = self._ask({"op": "sizes", "queries": some, "day": local_date(now).isoformat()})
+            if answer is None:
+                return 0
+            sizes |= {name: Size(*size) for name, size in answer["sizes"].items()}
+        if sizes:
+            self._sizes.note(local_date(now), sizes)
+        return len(sizes)
 
     def sizes(self, segment_id: str, first: date, last: date) -> Mapping[date, Size]:
         """Return the sizes of a saved segment by JST day. Raises NotFoundError(`segment.unknown`)."""

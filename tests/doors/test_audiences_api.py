@@ -110,6 +110,21 @@ def test_of_a_day_after_another_it_is_told_who_came_and_who_went(stage: Stage, k
     assert found["entered"] == {list(found["sizes"])[-1]: 3} and found["left"] == {list(found["sizes"])[-1]: 1}
 
 
+def test_many_segments_are_measured_by_several_questions(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question has less than a minute, however many segments there are."""
+    names = [f"seg_{number:03}" for number in range(45)]
+    for name in names:
+        stage.world.segments.save(name, name, WOMEN)
+    put_lake(stage.files, {"customer": PEOPLE})
+    asked: list[int] = []
+    ask = stage.world.analyst.ask
+    monkeypatch.setattr(stage.world.analyst, "ask", lambda question: asked.append(len(question["queries"])) or ask(question))
+    assert stage.world.asking.measure(stage.clock.now()) == 45
+    assert max(asked) <= 20 and sum(asked) == 45
+    today = local_date(stage.clock.now())
+    assert all(stage.world.asking.sizes(name, today, today)[today].count == 20 for name in names)
+
+
 def test_sizes_that_were_kept_alone_stay(stage: Stage, knock: Knock) -> None:
     knock.api("PUT", "/segments/seg_women", {"name": "女性", "condition": WOMEN})
     day = local_date(stage.clock.now())
