@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.header import decode_header, make_header
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Outbox:
         mails = [
             {
                 "at": datetime.fromtimestamp(float(mail["Timestamp"]), tz=UTC),
-                "sender": mail["Source"],
+                "sender": str(make_header(decode_header(mail["Source"]))),
                 "to": ", ".join(mail["To"]),
                 "subject": mail["Subject"] or "(no subject)",
                 "text": mail["BodyText"] or "",
