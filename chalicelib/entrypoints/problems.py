@@ -104,7 +104,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "lake.none": ("集計用のデータがまだありません。作成されるまでお待ちください。", "There is no lake yet; wait until it has been built."),
     "lake.not_replayed": ("集計用データに入らなかった変更は再処理できません。原因を直してから POST /v1/lake/rebuild で作り直してください。", "Changes that did not get into the lake cannot be replayed; mend the cause and order POST /v1/lake/rebuild."),
     "lake.rebuild_runs": ("集計用データの再作成はすでに進行中です。", "The lake is being rebuilt already."),
-    "lake.too_many_days": ("期間が長すぎます。{most}日以内で指定してください。", "Ask for fewer than {most} days at once."),
+    "lake.too_many_days": ("期間が長すぎます。{most}日以内で指定してください。", "Ask for {most} days at most at once."),
     "link.expired": ("連携の有効期限が切れました。", "The link request has expired."),
     "link.id_malformed": ("計測リンクのIDは英小文字・数字・_で40文字までにしてください。", "A link id has up to 40 lower-case letters, digits and underscores."),
     "link.no_member_site": ("LINEアカウント「{account}」に会員ログインURLが設定されていません。", "The LINE account {account} has no member login URL."),
