@@ -103,7 +103,9 @@ def make_stage() -> Stage:
         world.__dict__[name] = getattr(stage, name)
     world.__dict__["line_inspector"] = FakeInspector()
     copies = Path(gettempdir()) / f"enishi-lake-{secrets.token_hex(4)}"  # made when there is a lake to copy
-    world.__dict__["analyst"] = world.__dict__["questions"] = Questions(Reader(stage.files, copies), Audiences(stage.files), Cubes(stage.files))
+    world.__dict__["analyst"] = world.__dict__["questions"] = Questions(
+        Reader(stage.files, copies), Audiences(stage.files), Cubes(stage.files)
+    )
     world.__dict__["each"] = world.__dict__["each_request"] = in_turn
     world.line_accounts.connect("main", "縁商店", "1234567890", "f" * 32, "https://shop.test/line-login")
     return stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from chalicelib import observability
@@ -114,10 +114,11 @@ def _roll_ups(here: World) -> list[Step]:
 
 
 def _cube(step: Mapping[str, Any], here: World) -> list[Step]:
-    until = local_date(here.clock.now())
-    answer = here.analyst.ask({"op": "cube", "cube": step["cube"], "until": until.isoformat()})
-    observability.info("days added up", cube=step["cube"], rows=answer.get("rows"))
-    return []
+    """Add up a month of what happened day by day, then the months before it, each in a step of its own."""
+    until = step.get("until") or local_date(here.clock.now()).isoformat()
+    month = step.get("month") or (date.fromisoformat(until) - timedelta(days=1)).isoformat()
+    answer = here.analyst.ask({"op": "cube", "cube": step["cube"], "month": month, "until": until})
+    return [{**step, "month": answer["next"], "until": until}] if answer.get("next") else []
 
 
 def _enter(step: Mapping[str, Any], here: World) -> list[Step]:

@@ -64,7 +64,7 @@ class Questions:
         {"op": "channels", "query"}                    count; channels: by channel, `reachable` and those who are not by the reason
         {"op": "audience", "audience_id", "query", "about": {…}}  count; kept under its id, the same for ever
         {"op": "members", "audience_id", "after": 0, "most": 5000, "part": 0, "parts": 1}  cids: in order; empty at the end
-        {"op": "cube", "cube", "until": "2026-11-22"}  rows: how many were written of what happened before this JST day
+        {"op": "cube", "cube", "month": "2026-11-01", "until": "2026-11-22"}  rows: how many were written; next: month, or None
         """
         import duckdb
 
@@ -107,7 +107,9 @@ class Questions:
         return {"sizes": {name: astuple(self._audiences.day(lake, name, day, *query)) for name, query in queries.items()}}
 
     def _cube(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
-        return {"rows": self._cubes.make(lake, question["cube"], date.fromisoformat(question["until"]))}
+        month, until = date.fromisoformat(question["month"]), date.fromisoformat(question["until"])
+        rows, following = self._cubes.make(lake, question["cube"], month, until)
+        return {"rows": rows, "next": following.isoformat() if following else None}
 
     def _members(self, lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -125,9 +127,13 @@ class Questions:
 def _tables(question: Mapping[str, Any]) -> set[str]:
     """Return the tables that a question reads, by the words of its queries; values are no part of them."""
     queries = [*question.get("queries", {}).values(), *([question["query"]] if "query" in question else [])]
-    texts = [query["text"] for query in queries] + ([CUBES[question["cube"]].sql] if "cube" in question else [])
+    texts = [query["text"] for query in queries] + (_adding_up(question["cube"]) if "cube" in question else [])
     words = {word for text in texts for word in _WORD.findall(text)}
     return (words | {"customer", "friend", "identity"} if question["op"] == "channels" else words) & set(BASE)
+
+
+def _adding_up(cube: str) -> list[str]:
+    return [CUBES[cube].of, CUBES[cube].sql]
 
 
 def _count(lake: Lake, question: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,11 +20,14 @@ from chalicelib.lake.sizes import Size, Sizes
 from chalicelib.line_accounts.service import LineAccounts
 from chalicelib.people.service import People
 from chalicelib.ports.analyst import Analyst, to_wire
+from chalicelib.segments.expression import asks
+from chalicelib.segments.history import asks_history
 from chalicelib.segments.model import SavedSegment
 from chalicelib.segments.service import Segments
 from chalicelib.segments.sql import compile_sql
 
 FEW = 20_000  # people that a scan walks in a few seconds; a lake is no faster to ask cold
+FEW_PASTS = 1_000  # people whose orders, acts and scenarios are read meanwhile, each by queries of his own
 Source = Literal["auto", "lake", "tables"]
 _SAMPLE = 5
 _MOST_OVERLAPS = 12
@@ -76,7 +79,7 @@ class Asking:
         account: whose friendship counts; None is any. Raises InvalidError(`condition.*`, and `lake.none` when the lake was
         wished for and there is none).
         """
-        if source == "lake" or (source == "auto" and self._are_many()):
+        if source == "lake" or (source == "auto" and self._is_long(condition)):
             answer = self._ask({"op": "count", "query": self._query(condition, now, account), "sample": _SAMPLE})
             if answer is not None:
                 return Count(answer["count"], answer["sample"], from_text(answer["as_of"]))
@@ -152,6 +155,11 @@ class Asking:
         except InvalidError:
             return False
         return True
+
+    def _is_long(self, condition: object) -> bool:
+        """Say whether a walk through the tables takes longer than anybody waits for a count."""
+        few = FEW_PASTS if asks_history(asks(self._segments.read(condition))) else FEW
+        return self._people.highest() > few
 
     def _are_many(self) -> bool:
         return self.numbers() > FEW

@@ -642,7 +642,7 @@ def asked_of_many(stage: Stage, tour: Tour, cus: str) -> None:
     assert tour("set_bounds", bounds) == bounds
     assert tour("get_rfm")["count"] == 1
     tour("get_lake")
-    stage.world.analyst.ask({"op": "cube", "cube": "standing", "until": "2026-12-01"})
+    stage.world.analyst.ask({"op": "cube", "cube": "standing", "month": "2026-11-30", "until": "2026-12-01"})
     day = "?from=2026-11-30&to=2026-11-30"
     assert [row["people"] for row in tour("get_cube", query=day, cube="standing")["rows"]] == [1]
     tour("rebuild_lake")

@@ -32,6 +32,16 @@ def test_a_count_says_whether_it_is_exact_or_how_old_the_lake_is(stage: Stage, k
     assert len(found["sample"]) == 5 and set(found["sample"]) <= {customer_id(n) for n in range(1, 31) if n % 3}
 
 
+def test_who_asks_what_people_did_asks_the_lake_earlier(stage: Stage, knock: Knock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.segments.asking.FEW_PASTS", 1)
+    for n in range(3):
+        stage.customer(f"M{n}", gender="female")
+    put_lake(stage.files, {"customer": PEOPLE})
+    never = {"all": [WOMEN, {"not": {"purchase": {"product": "ピアスA"}}}]}
+    assert knock.api("POST", "/segments/count", {"condition": never}).json_body["count"] == 20
+    assert knock.api("POST", "/segments/count", {"condition": WOMEN}).json_body["count"] == 3
+
+
 def test_a_large_company_is_counted_in_the_lake_unless_it_wants_to_know_exactly(
     stage: Stage, knock: Knock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
