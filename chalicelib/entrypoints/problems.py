@@ -39,6 +39,7 @@ SENTENCES: dict[str, tuple[str, str]] = {
     "cohort.unknown": ("コホート「{cohort}」はありません。", "There is no cohort {cohort}."),
     "condition.cycle": ("条件の {path} のセグメントは、自分自身をたどってしまいます。", "The saved segment at {path} leads back to itself."),
     "condition.field_unknown": ("条件の {path} にある項目名は使えません。", "The condition names an unknown field at {path}."),
+    "condition.gender": ("条件の {path} の性別「{given}」は使えません。female、male、other のどれかを書いてください。", "There is no gender {given} at {path}; write female, male or other."),
     "condition.kind": ("条件の {path} には {known} のどれか1つを書いてください。", "The condition needs exactly one of its known kinds at {path}."),
     "condition.malformed": ("条件の {path} が正しくありません。", "The condition is malformed at {path}."),
     "condition.no_such_day": ("条件の {path} の日付「{given}」はありません。2026-01-31 のように書いてください。", "There is no day {given} at {path}; write it like 2026-01-31."),

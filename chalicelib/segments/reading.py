@@ -141,14 +141,23 @@ def _field(tree: Mapping[str, Any], path: str) -> Expression:
         raise InvalidError("condition.field_unknown", path=f"{path}.field", known=list(FIELDS))
     _only(tree, path, "field", "is", "in", "from", "to")
     if "is" in tree and len(tree) == 2:
-        return FieldIs(name, (_scalar(tree["is"], f"{path}.is"),))
+        return FieldIs(name, (_value(name, tree["is"], f"{path}.is"),))
     if "in" in tree and len(tree) == 2 and isinstance(tree["in"], list):
-        return FieldIs(name, tuple(_scalar(value, f"{path}.in[{i}]") for i, value in enumerate(tree["in"])))
+        return FieldIs(name, tuple(_value(name, value, f"{path}.in[{i}]") for i, value in enumerate(tree["in"])))
     if "is" not in tree and "in" not in tree:
         low, high = _bound(tree, "from", path), _bound(tree, "to", path)
         if low is not None or high is not None:  # no bound at all would hold for everybody
             return FieldBetween(name, low, high)
     raise InvalidError("condition.value", path=path)
+
+
+def _value(name: object, value: object, path: str) -> Any:
+    """Return a value that a field may have: one that it never has would be a condition that nobody fulfils, silently."""
+    if name == "profile.gender" and value not in GENDERS:
+        raise InvalidError("condition.gender", path=path, given=str(value)[:40])
+    if name == "profile.birthday":
+        _date_of(value, path)
+    return _scalar(value, path)
 
 
 def _scalar(value: object, path: str) -> Any:
@@ -284,11 +293,14 @@ def _date(tree: Mapping[str, Any], path: str) -> Expression:
 def _day(tree: Mapping[str, Any], name: str, path: str) -> dt.date | None:
     if name not in tree:
         return None
-    value = tree[name]
+    return _date_of(tree[name], f"{path}.{name}")
+
+
+def _date_of(value: object, path: str) -> dt.date:
     try:
         return dt.date.fromisoformat(value if isinstance(value, str) and _DAY.match(value) else "")
     except ValueError as error:
-        raise InvalidError("condition.no_such_day", path=f"{path}.{name}", given=str(value)[:40]) from error
+        raise InvalidError("condition.no_such_day", path=path, given=str(value)[:40]) from error
 
 
 def _days(tree: Mapping[str, Any], name: str, path: str, low: int) -> int | None:
@@ -317,6 +329,7 @@ def _happened(tree: Mapping[str, Any], path: str) -> Expression:
     return HasHappened(event_key(event, detail), _text(inner, "since", inside, ENTRY) or ENTRY)
 
 
+GENDERS = ("female", "male", "other")
 _ANY = Span()
 _LEAVES: dict[str, Callable[[Mapping[str, Any], str], Expression]] = {
     "tag": _tag,

@@ -10,7 +10,7 @@ from typing import Any
 
 from chalicelib.kernel.facts import Evidence
 from chalicelib.segments.expression import ACTS, DATES, EVENTS, FIELDS, STATES
-from chalicelib.segments.reading import MOST_DAYS, OF_A_RUN
+from chalicelib.segments.reading import GENDERS, MOST_DAYS, OF_A_RUN
 from chalicelib.segments.schema_words import LEAVES, WORDS
 
 DOCUMENT = "segment/1"
@@ -77,9 +77,13 @@ _AGO = {"within_days": _DAYS, "before_days": _DAYS}
 def _fields() -> list[dict[str, Any]]:
     field = {"anyOf": [{"enum": list(FIELDS)}, _ATTRIBUTE]}
     between = _object({"field": field, "from": _NUMBER, "to": _NUMBER}, "field")
+    # Of these two whatever else is written would be a condition that nobody fulfils.
+    closed: dict[str, dict[str, Any]] = {"profile.gender": {"enum": list(GENDERS)}, "profile.birthday": _DAY}
+    opened = {"anyOf": [{"enum": [name for name in FIELDS if name not in closed]}, _ATTRIBUTE]}
+    values = [(opened, _SCALAR), *(({"const": name}, value) for name, value in closed.items())]
     return [
-        _object({"field": field, "is": _SCALAR}, "field", "is"),
-        _object({"field": field, "in": {"type": "array", "items": _SCALAR}}, "field", "in"),
+        *(_object({"field": name, "is": value}, "field", "is") for name, value in values),
+        *(_object({"field": name, "in": {"type": "array", "items": value}}, "field", "in") for name, value in values),
         {**between, "anyOf": [{"required": ["from"]}, {"required": ["to"]}]},
     ]
 

@@ -206,14 +206,16 @@ class Maker:
         room, _, rest = field.partition(".")
         likely: Sequence[Any] = VALUES
         if field == BIRTHDAY:
-            likely = [self._birthday().isoformat() for _ in range(9)] + ["19940301"]
+            likely = [self._birthday().isoformat() for _ in range(9)]
         elif field == "profile.gender":
-            likely = (*Gender, "", True)
+            likely = tuple(Gender)
         elif field in FIELDS and (rest in ("reachable", "linked", "known")):
             likely = (True, False, 1, "true")
         elif room in ("rfm", "purchase") or field == "profile.age":
             likely = (*range(6), 2.0, *AGES, 10_000, 2.5, True, "1", float("nan"), float("inf"), 10**400)
-        values = [self._one((*likely, "札幌市", "M1", "060-0001", HALF)) for _ in range(self._one((1, 2, 5)))]
+        if field not in (BIRTHDAY, "profile.gender"):  # which take no other values
+            likely = (*likely, "札幌市", "M1", "060-0001", HALF)
+        values = [self._one(likely) for _ in range(self._one((1, 2, 5)))]
         return {"field": field, "is": values[0]} if self._chance() else {"field": field, "in": values}
 
     def _number(self) -> Any:

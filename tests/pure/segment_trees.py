@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from chalicelib.customers.model import Gender
 from chalicelib.segments.expression import ACTS, DATES, EVENTS, FIELDS, STATES
 
 TEXT = st.text(max_size=6) | st.sampled_from(
@@ -19,6 +20,7 @@ DAY = st.dates(min_value=date(1, 1, 1)).map(date.isoformat)
 SCALAR = TEXT | NUMBER | st.booleans() | st.sampled_from(["female", "male", "other"])
 ATTRIBUTE = NAMED.map("attribute.{}".format)
 FIELD = st.sampled_from(FIELDS) | ATTRIBUTE
+OPEN = st.sampled_from([name for name in FIELDS if name not in ("profile.gender", "profile.birthday")]) | ATTRIBUTE
 DATE = st.sampled_from(DATES) | ATTRIBUTE
 EVIDENCE = st.sampled_from("ABC")
 
@@ -36,8 +38,10 @@ CAMPAIGN, SCENARIO = {"campaign": NAMED}, {"scenario": NAMED}
 OF_PEOPLE = st.one_of(
     some({"tag": NAMED}, {}),
     some({"segment": NAMED}, {}),
-    some({"field": FIELD, "is": SCALAR}, {}),
-    some({"field": FIELD, "in": st.lists(SCALAR, max_size=3)}, {}),
+    some({"field": OPEN, "is": SCALAR}, {}),
+    some({"field": OPEN, "in": st.lists(SCALAR, max_size=3)}, {}),
+    some({"field": st.just("profile.gender"), "in": st.lists(st.sampled_from(Gender), max_size=3)}, {}),
+    some({"field": st.just("profile.birthday"), "is": DAY}, {}),
     some({"field": FIELD}, {"from": NUMBER, "to": NUMBER}, 2),
     some({"field": st.just("profile.age"), "from": st.sampled_from([10, 20, 30])}, {"to": st.sampled_from([19, 29, 39, 49])}),
     some({"date": DATE}, AGO, 2),
