@@ -81,6 +81,9 @@ def segment(condition: Any = None, **schedule: Any) -> dict[str, Any]:
 
 DONE = {"done": END}
 WHOLE = ""
+DEEP: dict[str, Any] = {"tag": "tag_a"}
+for _ in range(25):
+    DEEP = {"not": DEEP}
 
 # (code, nodes, more of the scenario, node, path)
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
@@ -191,6 +194,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str, str]] = [
     ("condition_malformed", asks({"all": 1}), {}, "a", "cases[0].when.all"),
     ("condition_unknown_key", asks({"tag": "tag_a", "not_there": 1}), {}, "a", "cases[0].when.not_there"),
     ("condition_field_unknown", asks({"field": "profile.shoe", "is": 1}), {}, "a", "cases[0].when.field"),
+    ("condition_too_deep", asks(DEEP), {}, "a", "cases[0].when" + ".not" * 21),
+    ("condition_gender", asks({"field": "profile.gender", "is": "女性"}), {}, "a", "cases[0].when.is"),
     ("condition_too_large", asks({"any": [{"tag": "tag_a"}] * 2001}), {}, "a", "cases[0].when.any[1999]"),
     ("link_unknown", asks({"event": {"kind": "clicked", "link": "lnk_z"}}), {}, "a", "cases[0].when"),
     ("link_unknown", asks({"reacted": {"campaign": "cmp_z", "link": "lnk_z"}}), {}, "a", "cases[0].when"),

@@ -1,3 +1,4 @@
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -152,7 +153,7 @@ def test_many_orders_of_many_customers_are_taken_at_once(stage: Stage) -> None:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=4), min_size=1, max_size=5))
 def test_any_calls_in_any_order_with_any_repetition_add_up(stage: Stage, calls: list[list[tuple[int, int]]]) -> None:
-    name = f"H{stage.world.people.highest()}-{id(calls)}"
+    name = f"H{secrets.token_hex(6)}"
     cid = stage.customer(name)
     known: dict[str, Order] = {}
     for call in calls:
