@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chalicelib.customers.model import Gender
 from chalicelib.kernel.errors import InvalidError
 from chalicelib.kernel.facts import Evidence
 from chalicelib.segments.expression import (
@@ -329,7 +330,7 @@ def _happened(tree: Mapping[str, Any], path: str) -> Expression:
     return HasHappened(event_key(event, detail), _text(inner, "since", inside, ENTRY) or ENTRY)
 
 
-GENDERS = ("female", "male", "other")
+GENDERS = tuple(str(gender) for gender in Gender)
 _ANY = Span()
 _LEAVES: dict[str, Callable[[Mapping[str, Any], str], Expression]] = {
     "tag": _tag,
